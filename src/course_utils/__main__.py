@@ -1,9 +1,11 @@
-"""The command line: ``python -m course_utils doctor | data | train``."""
+"""The command line: ``python -m course_utils doctor | data | train | study | results``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+
+from course_utils import study_commands
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -85,10 +87,12 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     command.set_defaults(run=train)
 
+    study_commands.add_to(commands)
+
     args = parser.parse_args(argv)
     try:
         return args.run(args)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

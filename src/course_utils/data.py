@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from course_utils import sources
-from course_utils.checks import positive_int
+from course_utils.checks import checked_seed, positive_int
 
 CLASSES = {
     "fashion-mnist": (
@@ -106,12 +107,20 @@ class Dataset:
     @property
     def fitting(self) -> Split:
         """All training images but the last 10,000: what a model is fitted on when something is chosen."""
-        return self.train[: len(self.train) - VALIDATION_SIZE]
+        return self.train[: self._cut]
 
     @property
     def validation(self) -> Split:
         """The last 10,000 training images: what a choice is made on."""
-        return self.train[len(self.train) - VALIDATION_SIZE :]
+        return self.train[self._cut :]
+
+    @property
+    def _cut(self) -> int:
+        if len(self.train) <= VALIDATION_SIZE:
+            raise ValueError(
+                f"validation needs more than {VALIDATION_SIZE:,} training images, given {len(self.train):,}"
+            )
+        return len(self.train) - VALIDATION_SIZE
 
 
 def load(name: str = "fashion-mnist", root: str | os.PathLike[str] | None = None, progress: bool = True) -> Dataset:
@@ -180,7 +189,8 @@ class Batches:
     Raises
     ------
     ValueError
-        If `batch_size` is not a positive integer, or `std` is not positive.
+        If `batch_size` is not a positive integer, `seed` is none of 0 to 2**32 - 1, `std` is not positive, or `mean` or
+        `std` is not finite.
     """
 
     def __init__(
@@ -195,14 +205,16 @@ class Batches:
         std: float = 1.0,
     ) -> None:
         positive_int(batch_size, "batch_size")
-        if not std > 0:
-            raise ValueError(f"std must be positive, given {std!r}")
+        if not (std > 0 and math.isfinite(std)):
+            raise ValueError(f"std must be positive and finite, given {std!r}")
+        if not math.isfinite(mean):
+            raise ValueError(f"mean must be finite, given {mean!r}")
         self.split = split.to(device)
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.scale = 1 / (255 * std)
         self.shift = -mean / std
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(checked_seed(seed))
 
     def __len__(self) -> int:
         return -(-len(self.split) // self.batch_size)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from course_utils.checks import checked_seed
+
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
@@ -85,12 +87,11 @@ def seed_everything(seed: int) -> torch.Generator:
     ValueError
         If the seed is not an integer between 0 and 2**32 - 1.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be an integer from 0 to 2**32 - 1, given {seed!r}")
-    random.seed(int(seed))
-    np.random.seed(int(seed))  # noqa: NPY002 - other libraries draw from the global generator
-    torch.manual_seed(int(seed))
-    return torch.Generator().manual_seed(int(seed))
+    seed = checked_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - other libraries draw from the global generator
+    torch.manual_seed(seed)
+    return torch.Generator().manual_seed(seed)
 
 
 def synchronize(device: torch.device) -> None:

@@ -95,13 +95,15 @@ def examine() -> list[Finding]:
             findings.append(Finding("d2l", "not installed; the LeNet page calls it", D2L_COMMAND))
         else:
             findings.append(Finding(package, version or "not installed (optional)"))
-    findings += filter(None, [check_import("torchvision", TORCHVISION_COMMAND)])
+    broken = list(filter(None, [check_import(module, TORCHVISION_COMMAND) for module in ("torch", "torchvision")]))
+    findings += broken
     if versions["d2l"]:
         findings += filter(None, [check_import("d2l.torch", D2L_COMMAND)])
 
-    from course_utils import device  # after the checks above, so that a broken torch is reported and not raised
+    if not any(finding.subject == "torch" for finding in broken):
+        from course_utils import device  # here, so that a broken torch is reported and not raised
 
-    findings.append(Finding("device", device.describe_device()))
+        findings.append(Finding("device", device.describe_device()))
     findings.append(Finding("processors", f"{os.cpu_count()} seen"))
     free = _free_memory()
     if free is not None:

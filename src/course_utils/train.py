@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 import pandas as pd
@@ -20,7 +21,7 @@ from torch.nn import functional as F
 from torch.optim import lr_scheduler
 from tqdm.auto import tqdm
 
-from course_utils.checks import choose, positive_int
+from course_utils.checks import checked_seed, choose, positive_int
 from course_utils.data import Batches, Split
 from course_utils.device import Stopwatch, keep_freed_memory, pick_device
 from course_utils.device import precision as precision_context
@@ -29,6 +30,7 @@ from course_utils.modes import mode
 
 EVALUATION_BATCH = 1000
 SMALLEST_FUSED_BATCH = 16
+LARGEST_LR = torch.finfo(torch.float32).max
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -43,12 +45,18 @@ SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, int, float], lr_scheduler.
     # a tenth after half, a hundredth after three quarters of the steps
     "step": lambda optimizer, steps, lr: lr_scheduler.MultiStepLR(optimizer, [steps // 2, steps * 3 // 4]),
     "cosine": lambda optimizer, steps, lr: lr_scheduler.CosineAnnealingLR(optimizer, steps),
-    "one_cycle": lambda optimizer, steps, lr: lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps),
+    # momentum runs opposite to the learning rate, where the optimizer has any
+    "one_cycle": lambda optimizer, steps, lr: lr_scheduler.OneCycleLR(
+        optimizer, lr, steps, cycle_momentum=bool(optimizer.defaults.get("momentum") or "betas" in optimizer.defaults)
+    ),
 }
 
 
 class TrainingDivergedError(RuntimeError):
-    """The training loss is not finite any more. `history` holds the epochs before; the model has their weights."""
+    """The training loss or a weight is not finite any more.
+
+    `history` holds the epochs before, and the model has the weights from the end of the last of them.
+    """
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
@@ -176,6 +184,7 @@ def fit(
     epochs: int = 10,
     batch_size: int = 256,
     lr: float = 0.9,
+    max_updates: int | None = None,
     optimizer: str | Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer] = "sgd",
     schedule: str = "constant",
     seed: int = 0,
@@ -200,6 +209,8 @@ def fit(
         What to train on, and what to measure accuracy on after each epoch.
     epochs, batch_size, lr
         Passes through the data, images in an update, learning rate. The last, short batch of a pass is used too.
+    max_updates
+        Stop after so many updates, within an epoch if need be; that epoch is measured like the others.
     optimizer
         A name in `OPTIMIZERS`, or a function of (parameters, lr).
     schedule
@@ -229,10 +240,14 @@ def fit(
     ValueError
         If an argument is out of range, the device is not there, or model and images do not fit each other.
     TrainingDivergedError
-        If the loss of an epoch is not finite. The model then has the weights from before that epoch.
+        If the loss of an epoch, or a weight after it, is not finite. The model then has the weights from before that
+        epoch.
     """
     positive_int(epochs, "epochs")
-    if not (isinstance(lr, (int, float)) and math.isfinite(lr) and lr >= 0):
+    if max_updates is not None:
+        positive_int(max_updates, "max_updates")
+    seed = checked_seed(seed)
+    if isinstance(lr, bool) or not (isinstance(lr, (int, float)) and 0 <= lr <= LARGEST_LR):
         raise ValueError(f"lr must be a finite number that is not negative, given {lr!r}")
     make_optimizer = choose(OPTIMIZERS, optimizer, "optimizer") if isinstance(optimizer, str) else optimizer
     make_schedule = choose(SCHEDULES, schedule, "schedule")
@@ -244,6 +259,7 @@ def fit(
     _check_model_takes(model, train, device)
     if test is not None:
         test = test.to(device)
+        _check_model_takes(model, test, device)
 
     if device.type == "cpu":
         keep_freed_memory()
@@ -253,22 +269,27 @@ def fit(
     if compile:
         forward = torch.compile(forward)
     sgd = make_optimizer(model.parameters(), lr=lr)  # type: ignore[call-arg]
-    scheduler = make_schedule(sgd, epochs * len(batches), lr)
+    updates = epochs * len(batches) if max_updates is None else min(max_updates, epochs * len(batches))
+    scheduler = make_schedule(sgd, updates, lr)
     settings = dict(epochs=epochs, batch_size=batch_size, lr=lr, schedule=schedule, seed=seed, precision=precision)
     settings |= dict(optimizer=optimizer if isinstance(optimizer, str) else "custom", mean=mean, std=std)
+    settings |= dict(max_updates=max_updates)
     history = History(settings, str(device), torch.get_num_threads())
     bar = tqdm(total=epochs, unit="epoch", disable=not progress)
     cuda = [device] if device.type == "cuda" else []
     with mode(model, training=True), torch.random.fork_rng(cuda), bar, precision_context(precision, device):
-        torch.manual_seed(seed)
-        for _ in range(epochs):
+        _seed_generators(seed, device)
+        for left in range(updates, 0, -len(batches)):
             before = {name: value.clone() for name, value in model.state_dict().items()}
             with Stopwatch(device) as watch:
-                train_score = _epoch(forward, batches, sgd, scheduler, channels_last)
-                if not math.isfinite(train_score.loss):
+                train_score = _epoch(forward, islice(batches, left), sgd, scheduler, channels_last)
+                loss_is_finite = math.isfinite(train_score.loss)
+                if not (loss_is_finite and all(bool(v.isfinite().all()) for v in model.state_dict().values())):
                     model.load_state_dict(before)
+                    loss = f"the training loss became {train_score.loss}"
+                    what = "a weight overflowed" if loss_is_finite else loss
                     raise TrainingDivergedError(
-                        f"the training loss became {train_score.loss} in epoch {history.epochs + 1} "
+                        f"{what} in epoch {history.epochs + 1} "
                         f"(lr {lr}, batch_size {batch_size}); a smaller lr is the first thing to try",
                         history,
                     )
@@ -283,9 +304,19 @@ def fit(
     return history
 
 
+def _seed_generators(seed: int, device: torch.device) -> None:
+    # torch.manual_seed would reseed every device of the machine, also those that nothing runs on here
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
 def _epoch(
     forward: Callable[[Tensor], Tensor],
-    batches: Batches,
+    batches: Iterable[tuple[Tensor, Tensor]],
     optimizer: torch.optim.Optimizer,
     scheduler: lr_scheduler.LRScheduler | None,
     channels_last: bool,

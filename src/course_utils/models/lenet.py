@@ -49,8 +49,9 @@ class StochasticPool2d(nn.Module):
         windows = x.clamp(min=0).unfold(2, k, s).unfold(3, k, s).flatten(4)  # n, c, rows, columns, k * k
         if not self.training:
             return (windows * windows).sum(-1) / windows.sum(-1).clamp(min=1e-12)
-        threshold = torch.rand_like(windows[..., :1]) * windows.sum(-1, keepdim=True)
-        choice = (windows.cumsum(-1) < threshold).sum(-1, keepdim=True).clamp(max=k * k - 1)
+        cumulative = windows.detach().float().cumsum(-1)  # bfloat16 would draw a threshold of exactly 0 too often
+        threshold = torch.rand_like(cumulative[..., :1]) * cumulative[..., -1:]
+        choice = (cumulative <= threshold).sum(-1, keepdim=True).clamp(max=k * k - 1)
         return windows.gather(-1, choice).squeeze(-1)
 
 
@@ -140,8 +141,11 @@ def lenet(
     dense_act = choose(ACTIVATIONS, dense_activation, "dense_activation")
     pool = choose(POOLINGS, pooling, "pooling")
     initialize = choose(INITIALIZATIONS, initialization, "initialization")
-    for what, value in dict(conv_kernel=conv_kernel, pool_size=pool_size, pool_stride=pool_stride).items():
+    sizes = dict(conv_kernel=conv_kernel, pool_size=pool_size, pool_stride=pool_stride)
+    for what, value in (sizes | dict(in_channels=in_channels, image_size=image_size, classes=classes)).items():
         positive_int(value, what)
+    if isinstance(padding, bool) or not isinstance(padding, int) or padding < 0:
+        raise ValueError(f"padding must be an integer from 0 up, given {padding!r}")
 
     size = image_size
     for what, kernel, pad, stride in [

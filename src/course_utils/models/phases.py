@@ -30,13 +30,15 @@ POINTWISE = (nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.GELU)
 def _taps(kernel: int) -> Tensor:
     """Constant 0/1 tensor (kernel**2, 4 * 4 * size**2): where each tap of the kernel goes, for each output phase."""
     size = (kernel + 2) // 2
-    taps = torch.zeros(kernel, kernel, 4, 4, size, size)  # row, column, phase out, phase in, row, column
-    for row in range(kernel):
-        for column in range(kernel):
-            for phase in range(4):
-                r, c = row + phase // 2, column + phase % 2
-                taps[row, column, phase, 2 * (r % 2) + c % 2, r // 2, c // 2] = 1
-    return taps.reshape(kernel * kernel, -1)
+    with torch.inference_mode(False):  # kept for later calls, which may want gradients
+        # row, column, phase out, phase in, row, column
+        taps = torch.zeros(kernel, kernel, 4, 4, size, size, device="cpu", dtype=torch.float32)
+        for row in range(kernel):
+            for column in range(kernel):
+                for phase in range(4):
+                    r, c = row + phase // 2, column + phase % 2
+                    taps[row, column, phase, 2 * (r % 2) + c % 2, r // 2, c // 2] = 1
+        return taps.reshape(kernel * kernel, -1)
 
 
 class PhaseBlock(nn.Module):
@@ -58,7 +60,8 @@ class PhaseBlock(nn.Module):
         taps = _taps(kernel).to(weight.device, weight.dtype)
         phases = (weight.reshape(-1, kernel * kernel) @ taps).view(out_channels, in_channels, 4, 4, size, size)
         phases = phases.transpose(1, 2).reshape(4 * out_channels, 4 * in_channels, size, size)
-        wide = F.conv2d(F.pixel_unshuffle(x, 2), phases, None if bias is None else bias.repeat_interleave(4))
+        bias = None if bias is None else bias.repeat_interleave(4)
+        wide = F.conv2d(F.pixel_unshuffle(x, 2), phases, bias, groups=self.convolution.groups)
         window = self.activation(wide).unflatten(1, (out_channels, 4))
         return window.mean(2) if self.average else window.amax(2)
 
@@ -79,25 +82,32 @@ def _is_plain_convolution(module: nn.Module) -> bool:
 def _halves(module: nn.Module) -> bool:
     if type(module) not in (nn.AvgPool2d, nn.MaxPool2d):
         return False
-    settings = (module.kernel_size, module.stride, module.padding, module.ceil_mode)
-    return settings in {(2, 2, 0, False), ((2, 2), (2, 2), 0, False)}
+    return any(_settings(module) == _settings(type(module)(size)) for size in (2, (2, 2)))
+
+
+def _settings(module: nn.Module) -> dict[str, object]:
+    return {key: value for key, value in vars(module).items() if not key.startswith("_") and key != "training"}
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return any(hooks)
 
 
 def fuse(model: nn.Module) -> nn.Module:
     """Return a module that computes what `model` computes, faster on a CPU where it can; parameters are shared.
 
     Only an `nn.Sequential` with a run of convolution, pointwise activation and 2 x 2 pooling is changed, and only if
-    nobody listens to the layers in between (forward hooks would never fire). Otherwise `model` itself is returned.
+    nobody listens to them or to the model (hooks would never fire). Otherwise `model` itself is returned.
     """
-    if type(model) is not nn.Sequential:
+    if type(model) is not nn.Sequential or _is_hooked(model):
         return model
     layers = list(model)
     fused: list[nn.Module] = []
     while layers:
         convolution, activation, pooling, *_ = [*layers, nn.Identity(), nn.Identity()][:3]
         matches = _is_plain_convolution(convolution) and isinstance(activation, POINTWISE) and _halves(pooling)
-        hooked = any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in layers[:3])
-        if matches and not hooked:
+        if matches and not any(map(_is_hooked, layers[:3])):
             fused.append(PhaseBlock(convolution, activation, pooling))  # type: ignore[arg-type]
             del layers[:3]
         else:

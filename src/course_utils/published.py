@@ -1,0 +1,110 @@
+"""From the store to the files that ship with the package: one CSV of all epochs and one JSON that says how."""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from course_utils import runs
+from course_utils.device import pick_device
+from course_utils.store import Store
+from course_utils.study import Study, checksum, load_results, results_folder, to_frame
+
+
+def available(folder: str | os.PathLike[str] | None = None) -> list[str]:
+    """Names of the studies whose results are published."""
+    return sorted(path.stem for path in Path(folder or results_folder()).glob("*.csv"))
+
+
+def export(
+    study: Study,
+    *,
+    device: str = "auto",
+    store: str | os.PathLike[str] | None = None,
+    to: str | os.PathLike[str] | None = None,
+    partial: bool = False,
+) -> Path:
+    """Write ``NAME.csv`` and ``NAME.json`` and return the path of the CSV.
+
+    Parameters
+    ----------
+    study
+        What to publish.
+    device
+        Whose store to take it from; as for `course_utils.device.pick_device`.
+    store
+        As for `course_utils.store.study_folder`.
+    to
+        Default: the results folder of the package.
+    partial
+        Publish although runs are missing. Only seeds that every arm has are taken, and the JSON says which.
+
+    Raises
+    ------
+    ValueError
+        If runs are missing and `partial` is false, or not one seed is whole.
+    """
+    records = Store(store, pick_device(device).type).records
+    missing = collections.Counter(seed for key, _, seed in study.jobs() if key not in records)
+    if missing and not partial:
+        raise ValueError(
+            f"study {study.name!r} lacks {missing.total()} of {len(study.jobs())} runs (seeds "
+            f"{', '.join(map(str, sorted(missing)))}); go on with 'python -m course_utils study run {study.name}', or "
+            "publish the seeds that are whole with --partial"
+        )
+    seeds = [seed for seed in study.seeds if seed not in missing]
+    if not seeds:
+        raise ValueError(f"study {study.name!r} has not one seed that is finished in all arms")
+    frame = to_frame(study, records, seeds)
+    folder = Path(to or results_folder())
+    folder.mkdir(parents=True, exist_ok=True)
+    csv = folder / f"{study.name}.csv"
+    _replace(csv, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    used = [records[key] for key, _, _ in study.jobs(seeds)]
+    details = describe(study, seeds, used) | {"rows": len(frame), "sha256": checksum(csv)}
+    _replace(csv.with_suffix(".json"), json.dumps(details, indent=2) + "\n")
+    load_results(study.name, folder)
+    return csv
+
+
+def describe(study: Study, seeds: Sequence[int], records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """How the results came about, ready for JSON."""
+    records = list(records)
+    settings, _ = runs.complete(study.base)
+
+    def distinct(name: str) -> list[Any]:
+        values = [record[name] for record in records]
+        return [value for index, value in enumerate(values) if value not in values[:index]]
+
+    return {
+        "study": study.name,
+        "description": study.description,
+        "base": dict(study.base),
+        "arms": {arm: runs.canonical(study.config(arm)) for arm in study.arms},
+        "seeds": list(seeds),
+        "partial": list(seeds) != list(study.seeds),
+        "accuracy_on": "test images" if settings["split"] == "test" else "validation images",
+        "runs": len(records),
+        "diverged": sum(record["diverged"] is not None for record in records),
+        "seconds": round(sum(record["seconds"] for record in records)),
+        "device": distinct("device"),
+        "device_name": distinct("device_name"),
+        "threads": distinct("threads"),
+        "method": distinct("method"),
+        "versions": distinct("versions"),
+        "results_version": runs.RESULTS_VERSION,
+        "first_finished": min(record["finished"] for record in records),
+        "last_finished": max(record["finished"] for record in records),
+        "command": f"python -m course_utils study run {study.name} && python -m course_utils study export {study.name}",
+    }
+
+
+def _replace(path: Path, text: str) -> None:
+    # Written beside it and moved over it, so that there is never half a file.
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(temporary, path)
