@@ -58,8 +58,9 @@ def alone(models, splits, lrs=LRS, **arguments):
 def test_the_first_steps_are_those_of_each_run_alone(network, batch_size, splits):
     ours, theirs = networks(3, **network), networks(3, **network)
     arguments = dict(epochs=2, max_updates=10, batch_size=batch_size, mean=0.3, std=0.35)
-    outcomes = together(ours, splits, **arguments)
-    histories = alone(theirs, splits, **arguments)
+    lrs = (0.2, 0.1, 0.05)
+    outcomes = together(ours, splits, lrs, **arguments)
+    histories = alone(theirs, splits, lrs, **arguments)
     for outcome, history in zip(outcomes, histories, strict=True):
         assert outcome.diverged is None
         assert outcome.history.train_loss == pytest.approx(history.train_loss, rel=1e-4)
@@ -83,14 +84,14 @@ def test_every_optimizer_and_schedule(optimizer, schedule, splits):
 
 
 def test_after_an_epoch_accuracy_is_the_same_within_noise(splits):
-    network = dict(conv_activation="relu")
+    network = dict(conv_activation="relu", dense_activation="relu")
     dataset = data.load(progress=False)
-    parts = dataset.train[:4000], dataset.test[:1000]
+    parts = dataset.train[:3000], dataset.test[:1000]
     outcomes = together(networks(3, **network), parts, (0.1, 0.05, 0.1), epochs=1, batch_size=16)
     histories = alone(networks(3, **network), parts, (0.1, 0.05, 0.1), epochs=1, batch_size=16)
     for outcome, history in zip(outcomes, histories, strict=True):
         assert history.test_accuracy[-1] > 0.5, "it must have learned something for this to mean anything"
-        assert outcome.history.test_accuracy == pytest.approx(history.test_accuracy, abs=0.02)
+        assert outcome.history.test_accuracy == pytest.approx(history.test_accuracy, abs=0.03)
 
 
 def test_a_run_that_diverges_leaves_the_others_alone(splits):
@@ -242,7 +243,9 @@ def test_a_study_gives_the_same_with_and_without(tmp_path):
 
 
 def test_run_jobs_marks_a_diverged_run():
-    jobs = Study("s", "?", {"a": {"lr": 1e30}, "b": {}}, {**SHORT, "conv_activation": "relu"}, (0,)).jobs()
+    jobs = Study(
+        "s", "?", {"a": {"lr": 1e30}, "b": {}}, {**SHORT, "batch_size": 50, "conv_activation": "relu"}, (0,)
+    ).jobs()
     first, second = ensemble.run_jobs(jobs, "cpu")
     assert first["diverged"]
     assert second["diverged"] is None

@@ -169,6 +169,21 @@ def test_adaptive_pooling_that_changes_nothing_changes_nothing():
     assert [*table.receptive_field] == [3, 3]
 
 
+class Meeting(nn.Module):
+    """A branch whose field is known meets one whose field is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known, self.after = nn.Conv2d(1, 1, 3, stride=2, padding=1), nn.Conv2d(2, 1, 1)
+
+    def forward(self, x):
+        return self.after(torch.cat([self.known(x), x[:, :, ::2, ::2]], dim=1))
+
+
+def test_where_branches_meet_one_unknown_field_makes_it_unknown():
+    assert layer_table(Meeting(), (1, 8, 8)).receptive_field.isna().tolist() == [False, True]
+
+
 class Functional(nn.Module):
     def __init__(self, step) -> None:
         super().__init__()

@@ -199,6 +199,11 @@ def test_stochastic_pooling_never_picks_a_zero_beside_a_positive_value(dtype):
     assert picked.unique().tolist() == [2]
 
 
+def test_stochastic_pooling_picks_no_zero_even_if_it_draws_zero(monkeypatch):
+    monkeypatch.setattr(torch, "rand_like", torch.zeros_like)
+    assert float(StochasticPool2d(2, 2).train()(torch.tensor([[[[0.0, 0], [2, 1]]]]))) == 2
+
+
 def test_stochastic_pooling_of_zeros_is_zero():
     assert StochasticPool2d(2, 2).train()(torch.zeros(3, 2, 4, 4)).abs().max() == 0
 
