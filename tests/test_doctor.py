@@ -164,3 +164,9 @@ def test_a_finding_is_one_line_and_its_command_another():
     assert str(Finding("torch", "2.14.1")) == "  torch         2.14.1"
     lines = str(Finding("d2l", "not installed", "pip install it")).split("\n")
     assert lines == ["! d2l           not installed", " " * 16 + "mend it: pip install it"]
+
+
+@pytest.mark.parametrize(("package", "mended"), [("pandas", "pip install pandas"), ("nbval", "")])
+def test_a_missing_package_is_mended_if_it_is_required(installed, package, mended):
+    installed[package] = None
+    assert {finding.command for finding in doctor.examine() if finding.subject == package} == {mended}

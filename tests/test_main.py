@@ -7,7 +7,7 @@ import pytest
 import torch
 from sample import load_sample
 
-from course_utils import __version__, data, doctor, sources
+from course_utils import __version__, data, doctor, sources, train
 from course_utils.__main__ import main
 from course_utils.doctor import Finding
 from course_utils.sources import Origin, SourceError
@@ -187,3 +187,16 @@ def test_the_exit_status_reaches_the_shell(tmp_path, arguments, status):
 
 def test_the_package_says_its_version():
     assert __version__.count(".") == 2
+
+
+def test_train_prints_the_finished_epochs_when_it_diverges(sample, monkeypatch, capsys):
+    history = train.History(train_loss=[0.5], train_accuracy=[0.8], test_accuracy=[0.7], seconds=[1.0])
+
+    def diverge(*_, **__):
+        raise train.TrainingDivergedError("the training loss became nan", history)
+
+    monkeypatch.setattr(train, "fit", diverge)
+    assert main(QUICK) == 2
+    printed = capsys.readouterr()
+    assert "0.8" in printed.out
+    assert "nan" in printed.err

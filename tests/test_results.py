@@ -7,7 +7,7 @@ import pytest
 
 from course_utils import published, runs, stats, study
 from course_utils.__main__ import main
-from course_utils.studies import CHOSEN_LR, STUDIES
+from course_utils.studies import CHOSEN_BEST, CHOSEN_LR, STUDIES
 from course_utils.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -15,6 +15,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 BASE = {"train_size": 256, "test_size": 100, "epochs": 2, "batch_size": 64, "conv_activation": "relu"}
 TINY = Study("tiny", "A question?", {"0.1": {"lr": 0.1}, "fails, at once": {"lr": 1e30}}, BASE, (0, 1))
 PUBLISHED = published.available()
+NAMED = [name for name in PUBLISHED if name in STUDIES]
 SECONDS = 20  # of recorded time, for re-running published cells
 
 
@@ -112,7 +113,7 @@ def test_the_command(finished, tmp_path, monkeypatch, capsys):
 # ---- the results that ship with the package
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", NAMED)
 def test_published_results_belong_to_the_study_as_it_is_defined(name):
     item, details = STUDIES[name], study.load_results(name).attrs["provenance"]
     assert details["arms"] == {arm: runs.canonical(item.config(arm)) for arm in item.arms}
@@ -130,7 +131,7 @@ def test_published_results_have_each_run_once(name):
     assert results.groupby("arm")["seed"].nunique().to_dict() == dict.fromkeys(details["arms"], len(details["seeds"]))
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", NAMED)
 def test_published_results_are_what_the_code_gives(name):
     """Re-run the first epoch of a few short cells, drawn anew each day of the results.
 
@@ -160,3 +161,15 @@ def test_the_chosen_learning_rates_are_the_best_on_the_validation_images():
     for optimizer, lr in CHOSEN_LR.items():
         rows = table[[arm.startswith(f"{optimizer}, ") for arm in table.index]]
         assert rows.idxmax() == f"{optimizer}, lr {lr}"
+
+
+@pytest.mark.skipif("search_finals" not in PUBLISHED, reason="the search is not published")
+def test_the_chosen_settings_are_the_best_on_the_validation_images():
+    results = study.load_results("search_finals")
+    best = results.attrs["provenance"]["arms"][stats.summarize(results)["test_accuracy"].idxmax()]
+    assert results.attrs["provenance"]["accuracy_on"] == "validation images"
+    assert {**runs.canonical(CHOSEN_BEST), "split": "validation"} == best
+
+
+def test_everything_published_is_a_study_of_the_course():
+    assert set(PUBLISHED) - set(STUDIES) <= {"search", "search_finals"}

@@ -52,16 +52,12 @@ def train(args: argparse.Namespace) -> int:
     dataset = data.load(args.data)
     seed_everything(args.seed)
     model = lenet()
-    history = train.fit(
-        model,
-        dataset.train,
-        dataset.test,
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        lr=args.lr,
-        seed=args.seed,
-        device=device,
-    )
+    settings = dict(epochs=args.epochs, batch_size=args.batch_size, lr=args.lr, seed=args.seed, device=device)
+    try:
+        history = train.fit(model, dataset.train, dataset.test, **settings)
+    except train.TrainingDivergedError as error:
+        print(error.history.to_frame().round(4).to_string())
+        raise
     print(history.to_frame().round(4).to_string())
     return 0
 

@@ -242,6 +242,7 @@ def d2l_folder(root: str | os.PathLike[str] | None = None) -> Iterator[Path]:
     find the verified files and download nothing.
     """
     cache = sources.cache_root(root).resolve()
+    cache.mkdir(parents=True, exist_ok=True)
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as temporary:
         if cache.name == "data":

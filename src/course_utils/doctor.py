@@ -25,10 +25,12 @@ PACKAGES = (
     "jupyter-book",
     "nbval",
 )
+REQUIRED = PACKAGES[: PACKAGES.index("d2l")]
 # torchvision is compiled against exactly one torch: its minor version is torch's plus 15.
 TORCHVISION_MINOR_OFFSET = 15
 TORCHVISION_COMMAND = "pip install --upgrade torch torchvision"
 D2L_COMMAND = "pip install --no-deps d2l==1.0.3"
+D2L_IMPORTS_COMMAND = "pip install ipython matplotlib-inline pandas requests"  # what d2l itself imports
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,14 @@ def examine() -> list[Finding]:
             findings.append(check_pair(versions["torch"], version))
         elif package == "d2l" and version is None:
             findings.append(Finding("d2l", "not installed; the LeNet page calls it", D2L_COMMAND))
+        elif version is None and package in REQUIRED:
+            findings.append(Finding(package, "not installed, and required", f"pip install {package}"))
         else:
             findings.append(Finding(package, version or "not installed (optional)"))
     broken = list(filter(None, [check_import(module, TORCHVISION_COMMAND) for module in ("torch", "torchvision")]))
     findings += broken
     if versions["d2l"]:
-        findings += filter(None, [check_import("d2l.torch", D2L_COMMAND)])
+        findings += filter(None, [check_import("d2l.torch", D2L_IMPORTS_COMMAND)])
 
     if not any(finding.subject == "torch" for finding in broken):
         from course_utils import device  # here, so that a broken torch is reported and not raised

@@ -40,6 +40,11 @@ def add_to(commands: Any) -> None:
     )
     action.set_defaults(run=_export)
 
+    action = actions.add_parser("search", help="choose settings on the validation images, with Optuna")
+    action.add_argument("--device", default="auto")
+    action.add_argument("--nice", type=int, default=0)
+    action.set_defaults(run=_search)
+
     parser = commands.add_parser("results", help="show published results and what they say about the claims")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.set_defaults(run=_results)
@@ -91,6 +96,13 @@ def _export(args: argparse.Namespace) -> int:
     for item in _studies(args.names):
         csv = published.export(item, device=args.device, to=args.to, partial=args.partial)
         print(f"wrote {csv} and {csv.with_suffix('.json').name}")
+    return 0
+
+
+def _search(args: argparse.Namespace) -> int:
+    from course_utils.search import search
+
+    print(f"CHOSEN_BEST = {search(device=args.device, nice=args.nice)}")
     return 0
 
 

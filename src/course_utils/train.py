@@ -273,7 +273,7 @@ def fit(
     scheduler = make_schedule(sgd, updates, lr)
     settings = dict(epochs=epochs, batch_size=batch_size, lr=lr, schedule=schedule, seed=seed, precision=precision)
     settings |= dict(optimizer=optimizer if isinstance(optimizer, str) else "custom", mean=mean, std=std)
-    settings |= dict(max_updates=max_updates)
+    settings |= dict(max_updates=max_updates, channels_last=channels_last, compile=compile)
     history = History(settings, str(device), torch.get_num_threads())
     bar = tqdm(total=epochs, unit="epoch", disable=not progress)
     cuda = [device] if device.type == "cuda" else []
