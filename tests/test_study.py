@@ -102,6 +102,7 @@ def test_a_new_version_of_the_results_is_a_new_key(monkeypatch):
         ({"split": "train"}, "split 'train' is not known; allowed: 'test', 'validation'"),
         ({"optimizer": "sdg"}, "optimizer 'sdg'"),
         ({"schedule": "linear"}, "schedule 'linear'"),
+        ({"precision": "half"}, "precision 'half'"),
         ({"epochs": 0}, "epochs must be a positive integer"),
         ({"batch_size": 2.5}, "batch_size must be a positive integer"),
         ({"train_size": 0}, "train_size must be a positive integer"),
@@ -303,7 +304,8 @@ def test_any_executor_will_do(expected):
         assert executor.submit(int).result() == 0, "the executor is not ours to shut down"
 
 
-def test_workers_that_always_die_are_given_up(monkeypatch):
+@pytest.mark.filterwarnings("ignore:a worker process died")
+def test_workers_that_always_die_are_given_up():
     class Dying(Executor):
         submitted = 0
 

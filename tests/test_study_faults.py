@@ -54,7 +54,8 @@ def test_a_killed_worker_process_is_replaced(expected):
 
     killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
-    four_seeds = run(TINY, engine="processes", workers=2, seeds=4)
+    with pytest.warns(UserWarning, match="a worker process died; its runs are begun again"):
+        four_seeds = run(TINY, engine="processes", workers=2, seeds=4)
     killer.join(5)
     assert killed
     assert_same(four_seeds[four_seeds["seed"] < 2].reset_index(drop=True), expected)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellControlSignal, DeadKernelError
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ def main(names: list[str]) -> int:
         kernel = {"kernel_name": "python3", "resources": {"metadata": {"path": path.parent}}}
         try:
             NotebookClient(notebook, timeout=600, record_timing=False, **kernel).execute()
-        except CellExecutionError as error:
+        except (CellControlSignal, DeadKernelError) as error:
             print(f"\n{error}\nnotebooks: {path.name} is unchanged; mend the cell above, run again.", file=sys.stderr)
             return 1
         clean(notebook)

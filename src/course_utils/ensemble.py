@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from course_utils import runs, train
 from course_utils.checks import checked_seed, choose, positive_int
@@ -91,6 +91,7 @@ def fit_many(
     -------
     list of Outcome
         One per model. A run whose loss or weights are not finite ends before that epoch, with the weights it had then.
+        The seconds of an epoch are shared out equally.
 
     Raises
     ------

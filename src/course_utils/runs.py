@@ -25,7 +25,7 @@ from torch import nn
 import course_utils
 from course_utils import data, train
 from course_utils.checks import choose, positive_int
-from course_utils.device import pick_device, seed_everything
+from course_utils.device import PRECISIONS, pick_device, seed_everything
 from course_utils.models import lenet
 
 RESULTS_VERSION = 1  # raise it when a change of the code changes what a run gives: then everything is run again
@@ -45,10 +45,11 @@ DEFAULTS: dict[str, Any] = {
     "schedule": "constant",
     "mean": 0.0,
     "std": 1.0,
+    "precision": "float32",  # "tf32" and "bfloat16" are faster on a GPU; they are other runs, never mixed with these
 }
 MODELS: dict[str, Callable[..., nn.Module]] = {"lenet": lenet}
 SPLITS = ("test", "validation")
-FIT_ARGUMENTS = ("epochs", "max_updates", "batch_size", "lr", "optimizer", "schedule", "mean", "std")
+FIT_ARGUMENTS = ("epochs", "max_updates", "batch_size", "lr", "optimizer", "schedule", "mean", "std", "precision")
 
 _one_at_a_time = threading.RLock()
 
@@ -83,6 +84,7 @@ def complete(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     choose(dict.fromkeys(SPLITS), settings["split"], "split")
     choose(train.OPTIMIZERS, settings["optimizer"], "optimizer")
     choose(train.SCHEDULES, settings["schedule"], "schedule")
+    choose(dict.fromkeys(PRECISIONS), settings["precision"], "precision")
     return settings, arguments
 
 

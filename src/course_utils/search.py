@@ -89,7 +89,7 @@ def search(
     whole = Study("search", "What do these settings give on the validation images?", arms, base, (0,))
     results = study.run(whole, device=device, folder=folder, **arguments)
     names = accuracies(results).sort_values(ascending=False, kind="stable").index
-    finalists = {}
+    finalists: dict[str, dict[str, Any]] = {}
     for name in names:
         if len(finalists) < FINALISTS and arms[name] not in finalists.values():
             finalists[name] = arms[name]

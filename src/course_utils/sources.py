@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from course_utils.checks import choose
 

@@ -159,10 +159,13 @@ _ALL = [
         {"default": {}, **LITERAL_BEST, **_CHOSEN},
         base={"dataset": "mnist"},
     ),
-    Study(
-        "best_chosen",
-        "Settings chosen on the validation images, looked at once on the test images, against the default",
-        {"default": {}, **_CHOSEN},
-    ),
 ]
+if CHOSEN_BEST:
+    _ALL.append(
+        Study(
+            "best_chosen",
+            "Settings chosen on the validation images, looked at once on the test images, against the default",
+            {"default": {}, **_CHOSEN},
+        )
+    )
 STUDIES = {study.name: study for study in _ALL}

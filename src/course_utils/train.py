@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from course_utils.checks import checked_seed, choose, positive_int
 from course_utils.data import Batches, Split

@@ -13,12 +13,13 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from course_utils import ensemble, runs
 from course_utils.store import Claims, Store
@@ -184,6 +185,7 @@ class Runner:
                         f"a worker process died {ATTEMPTS} times while it ran {runs.canonical(config)} with seed "
                         f"{seed}; perhaps memory ran out. Finished runs are safe in {self.store.path}"
                     ) from error
+            warnings.warn("a worker process died; its runs are begun again", stacklevel=2)
             self.waiting.appendleft(jobs)
             return True
         except Exception as error:
