@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from course_utils import claims, published
+from course_utils import claim_checks, claims, published
 from course_utils.__main__ import main
-from course_utils.claims import NOT_MEASURED, NOT_REPRODUCED, REPRODUCED, SEED_CLAIMS, UNDECIDED
+from course_utils.claim_checks import NOT_REPRODUCED, REPRODUCED, UNDECIDED
+from course_utils.claims import NOT_MEASURED, SEED_CLAIMS
 from course_utils.studies import STUDIES
 
 NOISE = np.random.default_rng(0).normal(size=(10, 30))
@@ -26,28 +27,31 @@ def made_up(spread=0.002, **means):
 @pytest.mark.parametrize(
     ("check", "results", "outcome"),
     [
-        (claims.higher("a", "b"), made_up(a=0.83, b=0.80), REPRODUCED),
-        (claims.higher("a", "b"), made_up(a=0.80, b=0.83), NOT_REPRODUCED),
-        (claims.higher("a", "b"), made_up(0.1, a=0.80, b=0.80), UNDECIDED),
-        (claims.higher(("a", "b"), "c"), made_up(a=0.83, b=0.79, c=0.80), REPRODUCED),
-        (claims.higher("a", "b", "train_loss"), made_up(a=0.80, b=0.83), REPRODUCED),
-        (claims.rising("a", "b", "c"), made_up(a=0.7, b=0.8, c=0.9), REPRODUCED),
-        (claims.rising("a", "b", "c"), made_up(a=0.7, b=0.9, c=0.8), NOT_REPRODUCED),
-        (claims.rising("a", "b", "c"), made_up(0.05, a=0.5, b=0.8, c=0.8), UNDECIDED),
-        (claims.best("a"), made_up(a=0.9, b=0.8, c=0.7), REPRODUCED),
-        (claims.best("a"), made_up(a=0.8, b=0.9, c=0.7), NOT_REPRODUCED),
-        (claims.best("a"), made_up(0.05, a=0.8, b=0.8, c=0.4), UNDECIDED),
-        (claims.best("a", among=("a", "b")), made_up(a=0.8, b=0.7, c=0.9), REPRODUCED),
-        (claims.best("a", value="train_loss", lowest=True), made_up(a=0.9, b=0.8), REPRODUCED),
-        (claims.similar("a", "b"), made_up(a=0.800, b=0.801), REPRODUCED),
-        (claims.similar("a", "b"), made_up(a=0.80, b=0.85), NOT_REPRODUCED),
-        (claims.similar("a", "b"), made_up(0.1, a=0.80, b=0.80), UNDECIDED),
-        (claims.about("a", 0.81), made_up(a=0.81), REPRODUCED),
-        (claims.about("a", 0.81), made_up(a=0.78), NOT_REPRODUCED),
-        (claims.about("a", 0.81), made_up(0.05, a=0.81), UNDECIDED),
-        (claims.at_least(("a", "b"), 0.9), made_up(a=0.95, b=0.1), REPRODUCED),
-        (claims.at_least(("a", "b"), 0.9), made_up(a=0.85, b=0.1), NOT_REPRODUCED),
-        (claims.at_least(("a",), 0.9), made_up(0.05, a=0.9), UNDECIDED),
+        (claim_checks.higher("a", "b"), made_up(a=0.83, b=0.80), REPRODUCED),
+        (claim_checks.higher("a", "b"), made_up(a=0.80, b=0.83), NOT_REPRODUCED),
+        (claim_checks.higher("a", "b"), made_up(0.1, a=0.80, b=0.80), UNDECIDED),
+        (claim_checks.higher("a", "b", size=0.06), made_up(a=0.83, b=0.80), REPRODUCED),
+        (claim_checks.higher("a", "b", size=0.06), made_up(a=0.81, b=0.80), NOT_REPRODUCED),
+        (claim_checks.higher("a", "b", size=0.06), made_up(0.1, a=0.80, b=0.80), UNDECIDED),
+        (claim_checks.higher(("a", "b"), "c"), made_up(a=0.83, b=0.79, c=0.80), REPRODUCED),
+        (claim_checks.higher("a", "b", "train_loss"), made_up(a=0.80, b=0.83), REPRODUCED),
+        (claim_checks.rising("a", "b", "c"), made_up(a=0.7, b=0.8, c=0.9), REPRODUCED),
+        (claim_checks.rising("a", "b", "c"), made_up(a=0.7, b=0.9, c=0.8), NOT_REPRODUCED),
+        (claim_checks.rising("a", "b", "c"), made_up(0.05, a=0.5, b=0.8, c=0.8), UNDECIDED),
+        (claim_checks.best("a"), made_up(a=0.9, b=0.8, c=0.7), REPRODUCED),
+        (claim_checks.best("a"), made_up(a=0.8, b=0.9, c=0.7), NOT_REPRODUCED),
+        (claim_checks.best("a"), made_up(0.05, a=0.8, b=0.8, c=0.4), UNDECIDED),
+        (claim_checks.best("a", among=("a", "b")), made_up(a=0.8, b=0.7, c=0.9), REPRODUCED),
+        (claim_checks.best("a", value="train_loss", lowest=True), made_up(a=0.9, b=0.8), REPRODUCED),
+        (claim_checks.similar("a", "b"), made_up(a=0.800, b=0.801), REPRODUCED),
+        (claim_checks.similar("a", "b"), made_up(a=0.80, b=0.85), NOT_REPRODUCED),
+        (claim_checks.similar("a", "b"), made_up(0.1, a=0.80, b=0.80), UNDECIDED),
+        (claim_checks.about("a", 0.81), made_up(a=0.81), REPRODUCED),
+        (claim_checks.about("a", 0.81), made_up(a=0.78), NOT_REPRODUCED),
+        (claim_checks.about("a", 0.81), made_up(0.05, a=0.81), UNDECIDED),
+        (claim_checks.at_least(("a", "b"), 0.9), made_up(a=0.95, b=0.1), REPRODUCED),
+        (claim_checks.at_least(("a", "b"), 0.9), made_up(a=0.85, b=0.1), NOT_REPRODUCED),
+        (claim_checks.at_least(("a",), 0.9), made_up(0.05, a=0.9), UNDECIDED),
     ],
 )
 def test_verdicts_follow_from_the_numbers(check, results, outcome):
@@ -59,13 +63,13 @@ def test_verdicts_follow_from_the_numbers(check, results, outcome):
 def test_a_diverged_run_counts_with_the_loss_of_guessing():
     results = made_up(a=0.8, b=0.8)
     results.loc[results.index[:5], ["epoch", "train_loss", "diverged"]] = [0, np.nan, True]
-    assert claims.higher("a", "b", "train_loss")(results).outcome == REPRODUCED
+    assert claim_checks.higher("a", "b", "train_loss")(results).outcome == REPRODUCED
 
 
 def test_epochs_are_compared_within_a_run():
     late = made_up(default=0.9).assign(epoch=2)
-    assert claims.epochs_similar(2, 1)(pd.concat([made_up(default=0.9), late])).outcome == REPRODUCED
-    assert claims.epochs_similar(2, 1)(pd.concat([made_up(default=0.8), late])).outcome == NOT_REPRODUCED
+    assert claim_checks.epochs_similar(2, 1)(pd.concat([made_up(default=0.9), late])).outcome == REPRODUCED
+    assert claim_checks.epochs_similar(2, 1)(pd.concat([made_up(default=0.8), late])).outcome == NOT_REPRODUCED
 
 
 def test_each_claim_is_well_formed():

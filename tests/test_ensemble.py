@@ -252,6 +252,7 @@ def test_run_jobs_marks_a_diverged_run():
     assert (first["key"], second["key"]) == tuple(runs.key(config, seed) for _, config, seed in jobs)
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
 def test_on_cuda_as_on_the_cpu(precision, splits):

@@ -16,7 +16,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "ready"
 PYTHON = VENV / ("Scripts" if os.name == "nt" else "bin") / "python"
 D2L = "d2l==1.0.3"
-EXTRAS = "book,attribution,cluster,test,dev"
+EXTRAS = "book,attribution,cluster,search,test,dev"
 
 
 def supported_versions(root=ROOT):

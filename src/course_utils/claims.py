@@ -1,41 +1,20 @@
 """What has been said about these experiments, each sentence with the test that it must pass.
 
-A verdict is computed from the published results, never typed in:
-
-- *reproduced*: the 95 % interval lies wholly where the sentence puts it;
-- *not reproduced*: it lies wholly elsewhere;
-- *undecided*: it holds both, at the number of seeds we have.
-
+A verdict is computed from the published results, never typed in; `course_utils.claim_checks` says what the words mean.
 `SEED_CLAIMS` are the statements of the post that this course grew from, in our words, with its tables and figures.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import pandas as pd
-
+from course_utils.claim_checks import Check, about, at_least, best, epochs_similar, higher, rising, similar
 from course_utils.published import available
-from course_utils.stats import Difference, by_seed, holm, interval, paired
 from course_utils.study import load_results
 
-REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_MEASURED = "reproduced", "not reproduced", "undecided", "not measured"
-GUESSING_LOSS = math.log(10)  # stands in for the loss of a run that diverged
-
-
-class Finding(NamedTuple):
-    """Outcome of a check, and the numbers behind it in words."""
-
-    outcome: str
-    evidence: str
-
-
-Check = Callable[[pd.DataFrame], Finding]
+NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)
@@ -87,133 +66,6 @@ def evaluate(studies: Iterable[str] | None = None, folder: str | os.PathLike[str
     return verdicts
 
 
-def _values(
-    results: pd.DataFrame, arms: str | Sequence[str], value: str = "test_accuracy", epoch: int | None = None
-) -> pd.Series:
-    """One number per seed: the mean over some arms."""
-    table = by_seed(results, value, epoch)
-    if value == "train_loss":
-        table = table.fillna(GUESSING_LOSS)
-    return table[[arms] if isinstance(arms, str) else list(arms)].mean(axis=1)
-
-
-def _sign(low: float, high: float) -> str:
-    return REPRODUCED if low > 0 else NOT_REPRODUCED if high < 0 else UNDECIDED
-
-
-def higher(a: str | Sequence[str], b: str | Sequence[str], value: str = "test_accuracy") -> Check:
-    """`a` is above `b` (means over arms, if several are given)."""
-
-    def check(results: pd.DataFrame) -> Finding:
-        difference = paired(_values(results, a, value), _values(results, b, value))
-        return Finding(_sign(difference.low, difference.high), f"{value}, {_name(a)} minus {_name(b)}: {difference}")
-
-    return check
-
-
-def rising(*arms: str, value: str = "test_accuracy") -> Check:
-    """Each arm is above the one before."""
-
-    def check(results: pd.DataFrame) -> Finding:
-        steps = [
-            (a, b, paired(_values(results, b, value), _values(results, a, value))) for a, b in itertools.pairwise(arms)
-        ]
-        low, high = min(step.low for _, _, step in steps), min(step.high for _, _, step in steps)
-        return Finding(_sign(low, high), f"{value}, " + "; ".join(f"{b} minus {a}: {step}" for a, b, step in steps))
-
-    return check
-
-
-def best(*arms: str, among: Sequence[str] = (), value: str = "test_accuracy", lowest: bool = False) -> Check:
-    """These arms, taken together, are above each other arm (below, if `lowest`); Holm over the comparisons."""
-
-    def check(results: pd.DataFrame) -> Finding:
-        others = [arm for arm in (among or dict.fromkeys(results["arm"])) if arm not in arms]
-        rows: dict[str, Difference] = {}
-        for other in others:
-            pair = _values(results, arms, value), _values(results, other, value)
-            rows[other] = paired(*(reversed(pair) if lowest else pair))
-        p_values = holm([row.p for row in rows.values()])
-        ahead = [arm for (arm, row), p in zip(rows.items(), p_values, strict=True) if p < 0.05 and row.mean > 0]
-        behind = [arm for (arm, row), p in zip(rows.items(), p_values, strict=True) if p < 0.05 and row.mean < 0]
-        closest = min(rows, key=lambda arm: rows[arm].mean)
-        word = "below" if lowest else "above"
-        evidence = (
-            f"{value}: {_name(arms)} clearly {word} {len(ahead)} of {len(others)} others; "
-            f"against {closest}: {rows[closest] if not lowest else _flipped(rows[closest])}"
-        )
-        outcome = NOT_REPRODUCED if behind else REPRODUCED if len(ahead) == len(others) else UNDECIDED
-        return Finding(outcome, evidence)
-
-    return check
-
-
-def similar(a: str, b: str, margin: float = 0.01, value: str = "test_accuracy") -> Check:
-    """`a` and `b` differ by less than `margin`."""
-
-    def check(results: pd.DataFrame) -> Finding:
-        difference = paired(_values(results, a, value), _values(results, b, value))
-        return Finding(
-            _inside(difference.low, difference.high, -margin, margin), f"{value}, {a} minus {b}: {difference}"
-        )
-
-    return check
-
-
-def about(
-    arms: str | Sequence[str],
-    target: float,
-    tolerance: float = 0.005,
-    value: str = "test_accuracy",
-    epoch: int | None = None,
-) -> Check:
-    """The mean is the stated number, give or take a tolerance."""
-
-    def check(results: pd.DataFrame) -> Finding:
-        mean = interval(_values(results, arms, value, epoch))
-        outcome = _inside(mean.low, mean.high, target - tolerance, target + tolerance)
-        return Finding(outcome, f"{value}, {_name(arms)}: {mean}, against {target}")
-
-    return check
-
-
-def at_least(arms: Sequence[str], target: float, value: str = "test_accuracy") -> Check:
-    """The best of these arms reaches the stated number."""
-
-    def check(results: pd.DataFrame) -> Finding:
-        means = {arm: interval(_values(results, arm, value)) for arm in arms}
-        arm, mean = max(means.items(), key=lambda item: item[1].mean)
-        return Finding(_sign(mean.low - target, mean.high - target), f"{value}, {arm}: {mean}, against {target}")
-
-    return check
-
-
-def epochs_similar(later: int, earlier: int, margin: float = 0.01) -> Check:
-    """After `later` epochs the accuracy is that after `earlier` epochs, give or take a margin."""
-
-    def check(results: pd.DataFrame) -> Finding:
-        arm = results["arm"].iloc[0]
-        difference = paired(_values(results, arm, epoch=later), _values(results, arm, epoch=earlier))
-        outcome = _inside(difference.low, difference.high, -margin, margin)
-        return Finding(outcome, f"test_accuracy, epoch {later} minus epoch {earlier}: {difference}")
-
-    return check
-
-
-def _inside(low: float, high: float, bottom: float, top: float) -> str:
-    if bottom <= low and high <= top:
-        return REPRODUCED
-    return NOT_REPRODUCED if high < bottom or low > top else UNDECIDED
-
-
-def _flipped(d: Difference) -> Difference:
-    return Difference(-d.mean, d.sd, -d.high, -d.low, d.n, d.p)
-
-
-def _name(arms: str | Sequence[str]) -> str:
-    return arms if isinstance(arms, str) else "mean of " + ", ".join(arms) if len(arms) > 1 else arms[0]
-
-
 _GOOD_LRS = ("1.2", "1.3", "1.4")
 _COMBINED = ("lr 1.2, batch 8", "lr 1.4, batch 16")
 
@@ -229,8 +81,20 @@ SEED_CLAIMS = (
     Claim(
         "lr-rises", "Accuracy rises with the learning rate at first.", "figure 11", "lr", rising("0.3", "0.6", "0.9")
     ),
-    Claim("lr-falls", "Beyond lr 1.4 accuracy falls.", "figure 11", "lr", higher(_GOOD_LRS, ("1.5", "1.6", "1.7"))),
-    Claim("lr-better", "Learning rates of 1.2 to 1.4 are better than 0.9.", "table 3", "lr", higher(_GOOD_LRS, "0.9")),
+    Claim(
+        "lr-falls",
+        "Beyond lr 1.4 accuracy falls.",
+        "figure 11",
+        "lr",
+        higher(_GOOD_LRS, ("1.5", "1.6", "1.7"), size=0.064),
+    ),
+    Claim(
+        "lr-better",
+        "Learning rates of 1.2 to 1.4 are better than 0.9.",
+        "table 3",
+        "lr",
+        higher(_GOOD_LRS, "0.9", size=0.020),
+    ),
     Claim("lr-best", "Learning rates of 1.2 to 1.4 are best.", "table 3", "lr", best(*_GOOD_LRS)),
     Claim("lr-reaches", "At lr 1.2 to 1.4 test accuracy is 0.83.", "table 3", "lr", about(_GOOD_LRS, 0.83)),
     Claim(
@@ -238,12 +102,12 @@ SEED_CLAIMS = (
         "At lr 1.1 test accuracy dips below that at 1.0 and 1.2.",
         "table 3",
         "lr",
-        higher(("1.0", "1.2"), "1.1"),
+        higher(("1.0", "1.2"), "1.1", size=0.063),
     ),
     Claim(
         "lr-loss", "Training loss is lowest at lr 1.3.", "table 3", "lr", best("1.3", value="train_loss", lowest=True)
     ),
-    Claim("batch-too-small", "Batch 2 is worse than batch 8.", "table 4", "batch_size", higher("8", "2")),
+    Claim("batch-too-small", "Batch 2 is worse than batch 8.", "table 4", "batch_size", higher("8", "2", size=0.067)),
     Claim(
         "batch-too-large",
         "From batch 16 upward accuracy falls: 16, 64, 256, 1024.",
@@ -284,7 +148,7 @@ SEED_CLAIMS = (
         "ReLU after the convolutions is better than sigmoid.",
         "table 5",
         "activation",
-        higher("relu_conv", "sigmoid"),
+        higher("relu_conv", "sigmoid", size=0.075),
     ),
     Claim(
         "relu-reaches",
@@ -315,7 +179,7 @@ SEED_CLAIMS = (
         "With pooling size 1 accuracy is lower than with 2.",
         "table 8",
         "pool_size",
-        higher("2", "1, stride 2"),
+        higher("2", "1, stride 2", size=0.018),
     ),
     Claim(
         "pool-loss",
