@@ -413,6 +413,8 @@ def test_a_history_tells_what_was_done():
         "std": 1.0,
         "precision": "float32",
         "max_updates": None,
+        "channels_last": False,
+        "compile": False,
     }
     assert all(seconds > 0 for seconds in history.seconds)
 
