@@ -42,7 +42,8 @@ test: book data ## build the book, fetch the data, run all tests and every noteb
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyterlab --notebook-dir=notebooks
 
-notebooks: $(READY) data ## execute the notebooks in place (NOTEBOOKS="notebooks/07_….ipynb" for some)
+notebooks: $(READY) data ## write the ledger, execute the notebooks in place (NOTEBOOKS="notebooks/07_….ipynb" for some)
+	@$(BIN)/python book/_tools/ledger.py
 	@$(BIN)/python book/_tools/notebooks.py $(NOTEBOOKS)
 
 data: $(READY) ## fetch and verify MNIST and Fashion-MNIST
