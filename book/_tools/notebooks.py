@@ -47,7 +47,7 @@ def main(names: list[str]) -> int:
         start = time.perf_counter()
         kernel = {"kernel_name": "python3", "resources": {"metadata": {"path": path.parent}}}
         try:
-            NotebookClient(notebook, timeout=600, record_timing=False, coalesce_streams=True, **kernel).execute()
+            NotebookClient(notebook, timeout=1200, record_timing=False, coalesce_streams=True, **kernel).execute()
         except (CellControlSignal, DeadKernelError) as error:
             print(f"\n{error}\nnotebooks: {path.name} is unchanged; mend the cell above, run again.", file=sys.stderr)
             return 1
