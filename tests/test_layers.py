@@ -48,6 +48,12 @@ def test_lenets_table_has_the_numbers_found_by_hand():
     assert table.macs.sum() == 416_520
 
 
+def test_activations_are_counted_on_request():
+    table = layer_table(lenet(), (1, 28, 28), activations=True)
+    assert table.columns[-1] == "activations"
+    assert [*table.activations] == [4704, 4704, 1176, 1600, 1600, 400, 0, 120, 120, 84, 84, 10]
+
+
 def on_meta(name: str, **settings: object) -> nn.Module:
     """A network of torchvision without memory for its weights: building it takes no time."""
     with torch.device("meta"):

@@ -13,6 +13,7 @@ from course_utils.modes import mode
 
 WEIGHTED = (nn.Conv2d, nn.Linear)
 WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+PASSING = (nn.Identity, nn.Flatten)  # they hand their input on, under another shape at most
 
 
 class Field(NamedTuple):
@@ -59,6 +60,7 @@ class _Walker(fx.Interpreter):
                     "macs": _macs(module, output),
                     "receptive_field": field.size,
                     "stride": field.stride,
+                    "activations": 0 if isinstance(module, PASSING) else output[0].numel(),
                 }
             )
         return output
@@ -121,7 +123,7 @@ def _macs(module: nn.Module, output: Tensor) -> int:
     return module.weight.numel() * positions.numel()
 
 
-def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataFrame:
+def layer_table(model: nn.Module, input_shape: tuple[int, int, int], *, activations: bool = False) -> pd.DataFrame:
     """Tabulate a network layer by layer.
 
     Parameters
@@ -130,6 +132,10 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataF
         Any network that `torch.fx` can trace. It is run once on zeros in evaluation mode, and left as it was.
     input_shape
         Shape (C, H, W) of one image.
+    activations
+        Add a column `activations`: how many values the layer computes for one image. Times four bytes and the number
+        of images, that is what training has to remember, about: sums and concatenations of branches are no layers,
+        and normalization and dropout remember a little more.
 
     Returns
     -------
@@ -156,4 +162,5 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataF
         except RuntimeError as error:
             raise ValueError(f"the model cannot take an image of shape {tuple(input_shape)}: {error}") from error
     table = pd.DataFrame(walker.rows)
-    return table.astype({"receptive_field": "Int64", "stride": "Int64"})
+    table = table.astype({"receptive_field": "Int64", "stride": "Int64"})
+    return table if activations else table.drop(columns="activations")
