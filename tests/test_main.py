@@ -173,7 +173,7 @@ def test_help_lists_the_commands(capsys):
         main(["--help"])
     assert caught.value.code == 0
     output = capsys.readouterr().out
-    assert all(command in output for command in ("doctor", "data", "train"))
+    assert all(command in output for command in ("doctor", "data", "train", "study", "results", "explain"))
 
 
 @pytest.mark.parametrize(("arguments", "status"), [(["data"], 1), (["train", "--device", "gpu"], 2)])

@@ -49,7 +49,7 @@ def section(name: str, verdicts: list[claims.Verdict]) -> str:
     notebook = ROOT / "notebooks" / f"{CHAPTERS.get(name, '')}.ipynb"
     lines = [f"## {name}", "", study.description]
     if notebook.is_file():
-        lines[-1] += f" Told in [{notebook.stem[3:].replace('_', ' ')}](../notebooks/{notebook.name})."
+        lines[-1] += f"\n\nTold in [{notebook.stem[3:].replace('_', ' ')}](../notebooks/{notebook.name})."
     if verdicts[0].outcome != claims.NOT_MEASURED:
         results = load_results(name)
         runs = results.groupby(["arm", "seed"]).diverged.first()

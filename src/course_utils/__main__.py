@@ -1,11 +1,11 @@
-"""The command line: ``python -m course_utils doctor | data | train | study | results``."""
+"""The command line: ``python -m course_utils doctor | data | train | study | results | explain``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from course_utils import study_commands
+from course_utils import explain_command, study_commands
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -84,6 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     command.set_defaults(run=train)
 
     study_commands.add_to(commands)
+    explain_command.add_to(commands)
 
     args = parser.parse_args(argv)
     try:

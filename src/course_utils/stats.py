@@ -121,17 +121,13 @@ def final(results: pd.DataFrame, epoch: int | None = None) -> pd.DataFrame:
     A run that diverged before it got there counts with accuracy 0.1, which a network of NaNs has on ten balanced
     classes, and without a loss. ``failed`` is true for it, and for a run that ends at chance.
     """
-    runs = []
-    for (arm, seed), run in results.groupby(["arm", "seed"], sort=False):
-        last = run.iloc[-1] if epoch is None else run[run["epoch"] <= epoch].iloc[-1]
-        wanted = run["epoch"].max() + 1 if epoch is None else epoch
-        diverged = bool(last["diverged"]) and last["epoch"] < wanted
-        accuracies = [0.1, 0.1] if diverged else [last["train_accuracy"], last["test_accuracy"]]
-        failed = diverged or accuracies[1] < CHANCE
-        runs.append((arm, seed, math.nan if diverged else last["train_loss"], *accuracies, diverged, failed))
-    return pd.DataFrame(
-        runs, columns=["arm", "seed", "train_loss", "train_accuracy", "test_accuracy", "diverged", "failed"]
-    )
+    reached = results if epoch is None else results[results["epoch"] <= epoch]
+    last = reached.groupby(["arm", "seed"], sort=False).tail(1).reset_index(drop=True)
+    runs = last[["arm", "seed", "train_loss", "train_accuracy", "test_accuracy"]].copy()
+    diverged = last["diverged"] if epoch is None else last["diverged"] & (last["epoch"] < epoch)
+    runs.loc[diverged, "train_loss"] = math.nan
+    runs.loc[diverged, ["train_accuracy", "test_accuracy"]] = 0.1
+    return runs.assign(diverged=diverged, failed=diverged | (runs["test_accuracy"] < CHANCE))
 
 
 def by_seed(results: pd.DataFrame, value: str = "test_accuracy", epoch: int | None = None) -> pd.DataFrame:
