@@ -173,7 +173,9 @@ def main() -> None:
     print("\nten seeds of the default arm through a study, against d2l.train_ch6 at the same batch size")
     for size, (ours, theirs) in sorted(studies.items()):
         print(f"batch {size:<46}{ours:>10.0f}{ours / theirs:>9.2f}")
-    print(f"\nGrad-CAM of 64 images: explain is {result['explain_vs_library']} times as fast as the library, one by one")
+    print(
+        f"\nGrad-CAM of 64 images: explain is {result['explain_vs_library']} times as fast as the library, one by one"
+    )
     print(f"\npeak memory of a process that loads the data and calls fit: {result['peak_memory_mb']} MB")
     Path(__file__).with_name("latest.json").write_text(json.dumps(result, indent=1) + "\n")
 

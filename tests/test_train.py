@@ -406,6 +406,7 @@ def test_a_history_tells_what_was_done():
         "epochs": 2,
         "batch_size": 100,
         "lr": 0.1,
+        "loss": "cross_entropy",
         "optimizer": "adam",
         "schedule": "constant",
         "seed": 4,

@@ -6,8 +6,8 @@ The page is committed, so that it can be read where the results change, and a te
 from pathlib import Path
 
 from course_utils import claims
-from course_utils.study import load_results
 from course_utils.studies import STUDIES
+from course_utils.study import load_results
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "book" / "ledger.md"
@@ -26,13 +26,14 @@ CHAPTERS = {  # study -> the chapter that tells it
 }
 OPENING = """# Ledger of claims
 
-Every statement of the blog post about its experiments, and every one of ours that a study can contradict, with what the
-runs say about it. The page is written by a program from the published results; nobody types a verdict.
+Every statement of the blog post about its experiments, and every one of ours that a study can contradict, with what
+the runs say about it. The page is written by a program from the published results; nobody types a verdict.
 
-**Reproduced** means that the 95 % interval lies wholly where the sentence puts it. **Not reproduced** means that it lies
-wholly elsewhere, or that a difference which was reported is less than half as large. **Undecided** means that the interval
-holds both, at the number of seeds we have. A difference is taken seed by seed, and a run that failed counts with the
-accuracy at which it ended. What 'within' or 'about' means for a sentence is written in the function that checks it, in
+**Reproduced** means that the 95 % interval lies wholly where the sentence puts it. **Not reproduced** means that it
+lies wholly elsewhere, or that a difference which was reported is less than half as large. **Undecided** means that the
+interval holds both, at the number of seeds we have. A difference is taken seed by seed, and a run that failed counts
+with the accuracy at which it ended. What 'within' or 'about' means for a sentence is written in the function that
+checks it, in
 [`course_utils.claims`](https://github.com/OWNER/convolutional-networks-measured/blob/main/src/course_utils/claims.py).
 """
 
@@ -54,7 +55,8 @@ def section(name: str, verdicts: list[claims.Verdict]) -> str:
         results = load_results(name)
         runs = results.groupby(["arm", "seed"]).diverged.first()
         provenance = results.attrs["provenance"]
-        lines += ["", f"{len(runs)} runs, {runs.sum()} of them diverged; measured on {', '.join(provenance['device_name'])}, {provenance['last_finished'][:10]}."]
+        where, when = ", ".join(provenance["device_name"]), provenance["last_finished"][:10]
+        lines += ["", f"{len(runs)} runs, {runs.sum()} of them diverged; measured on {where}, {when}."]
     lines += ["", "| claim | source | verdict | evidence |", "|---|---|---|---|"]
     for verdict in verdicts:
         cells = (verdict.claim.sentence, verdict.claim.source, verdict.outcome, verdict.evidence)

@@ -6,10 +6,11 @@ A verdict is computed from the published results, never typed in; `course_utils.
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+import pandas as pd
 
 from course_utils.claim_checks import Check, about, at_least, best, epochs_similar, higher, rising, similar
 from course_utils.published import available
@@ -56,13 +57,15 @@ def evaluate(studies: Iterable[str] | None = None, folder: str | os.PathLike[str
     """Check all claims, or those about some studies, against the published results."""
     wanted = None if studies is None else set(studies)
     there = available(folder)
-    load = functools.cache(load_results)
+    loaded: dict[str, pd.DataFrame] = {}
     verdicts = []
     for claim in SEED_CLAIMS:
         if wanted is not None and claim.study not in wanted:
             continue
         if claim.study in there:
-            verdicts.append(Verdict(claim, *claim.check(load(claim.study, folder))))
+            if claim.study not in loaded:
+                loaded[claim.study] = load_results(claim.study, folder)
+            verdicts.append(Verdict(claim, *claim.check(loaded[claim.study])))
         else:
             verdicts.append(Verdict(claim, NOT_MEASURED, f"study {claim.study!r} is not published"))
     return verdicts

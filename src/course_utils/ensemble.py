@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from course_utils import runs, train
@@ -29,6 +28,7 @@ from course_utils.checks import checked_seed, choose, positive_int
 from course_utils.data import Batches, Split
 from course_utils.device import Stopwatch, keep_freed_memory, pick_device, seed_everything
 from course_utils.device import precision as precision_context
+from course_utils.losses import LOSSES
 from course_utils.models.phases import fuse
 from course_utils.models.stacked import can_stack, stack, unstack
 from course_utils.modes import mode
@@ -55,6 +55,7 @@ def fit_many(
     epochs: int = 10,
     batch_size: int = 256,
     max_updates: int | None = None,
+    loss: str = "cross_entropy",
     optimizer: str = "sgd",
     schedule: str = "constant",
     mean: float = 0.0,
@@ -78,7 +79,7 @@ def fit_many(
         As for `course_utils.train.fit`, the same for all.
     seeds, lrs
         One per model: the seed of its order of the data, and its learning rate.
-    epochs, batch_size, max_updates, optimizer, schedule, mean, std, device, precision
+    epochs, batch_size, max_updates, loss, optimizer, schedule, mean, std, device, precision
         As for `course_utils.train.fit`, shared; the optimizer by name.
     compile
         Pass the stacked network through `torch.compile` first.
@@ -109,8 +110,8 @@ def fit_many(
         raise ValueError(f"lrs must be finite numbers that are not negative, given {list(lrs)}")
     place = pick_device(device)
     chunk = len(models) if chunk is None else positive_int(chunk, "chunk")
-    shared = dict(epochs=epochs, batch_size=batch_size, optimizer=optimizer, schedule=schedule)
-    shared |= dict(mean=mean, std=std, precision=precision, max_updates=max_updates)
+    shared: dict[str, Any] = dict(epochs=epochs, batch_size=batch_size, optimizer=optimizer, schedule=schedule)
+    shared |= dict(loss=loss, mean=mean, std=std, precision=precision, max_updates=max_updates)
     train_split = train_split.to(place)
     test_split = None if test_split is None else test_split.to(place)
     if place.type == "cpu":
@@ -163,6 +164,7 @@ class _Ensemble:
         self.scales = [
             self.lrs.repeat_interleave(p.shape[0] // len(lrs)).view(-1, *[1] * (p.ndim - 1)) for p in self.parameters
         ]
+        self.loss_function = choose(LOSSES, shared["loss"], "loss")
         self.optimizer = choose(train.OPTIMIZERS, shared["optimizer"], "optimizer")(self.parameters, lr=1.0)
         self.scheduler = choose(train.SCHEDULES, shared["schedule"], "schedule")(self.optimizer, self.updates, 1.0)
         self.histories = [
@@ -212,12 +214,12 @@ class _Ensemble:
             self.optimizer.zero_grad(set_to_none=True)
             logits = self.forward(x).unflatten(1, (len(self.models), -1))  # N, runs, classes
             # a sum over runs, whose gradients do not meet, of means over images
-            (F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum") / len(y)).backward()
+            (self.loss_function(logits.flatten(0, 1), y.flatten(), reduction="sum") / len(y)).backward()
             self._step()
             all_logits.append(logits.detach())
             all_labels.append(y)
         logits, labels = torch.cat(all_logits), torch.cat(all_labels)
-        losses = F.cross_entropy(logits.transpose(1, 2).float(), labels, reduction="none").double().mean(0)
+        losses = self.loss_function(logits.transpose(1, 2).float(), labels, reduction="none").double().mean(0)
         accuracies = (logits.argmax(2) == labels).double().mean(0)
         return losses.cpu(), accuracies.cpu()
 

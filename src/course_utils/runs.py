@@ -28,7 +28,8 @@ import course_utils
 from course_utils import data, train
 from course_utils.checks import choose, positive_int
 from course_utils.device import PRECISIONS, pick_device, seed_everything
-from course_utils.models import lenet
+from course_utils.losses import LOSSES
+from course_utils.models import lenet, lenet1, lenet4_like, lenet5, linear, mlp
 
 RESULTS_VERSION = 1  # raise it when a change of the code changes what a run gives: then everything is run again
 
@@ -43,15 +44,34 @@ DEFAULTS: dict[str, Any] = {
     "max_updates": None,
     "batch_size": 256,
     "lr": 0.9,
+    "loss": "cross_entropy",
     "optimizer": "sgd",
     "schedule": "constant",
     "mean": 0.0,
     "std": 1.0,
     "precision": "float32",  # "tf32" and "bfloat16" are faster on a GPU; they are other runs, never mixed with these
 }
-MODELS: dict[str, Callable[..., nn.Module]] = {"lenet": lenet}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "lenet": lenet,
+    "lenet5": lenet5,
+    "lenet4_like": lenet4_like,
+    "lenet1": lenet1,
+    "mlp": mlp,
+    "linear": linear,
+}
 SPLITS = ("test", "validation")
-FIT_ARGUMENTS = ("epochs", "max_updates", "batch_size", "lr", "optimizer", "schedule", "mean", "std", "precision")
+FIT_ARGUMENTS = (
+    "epochs",
+    "max_updates",
+    "batch_size",
+    "lr",
+    "loss",
+    "optimizer",
+    "schedule",
+    "mean",
+    "std",
+    "precision",
+)
 
 _one_at_a_time = threading.RLock()
 
@@ -84,6 +104,7 @@ def complete(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
             positive_int(settings[name], name)
     choose(data.CLASSES, settings["dataset"], "dataset")
     choose(dict.fromkeys(SPLITS), settings["split"], "split")
+    choose(LOSSES, settings["loss"], "loss")
     choose(train.OPTIMIZERS, settings["optimizer"], "optimizer")
     choose(train.SCHEDULES, settings["schedule"], "schedule")
     choose(dict.fromkeys(PRECISIONS), settings["precision"], "precision")
@@ -95,7 +116,13 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     settings, arguments = complete(config)
     build = inspect.signature(MODELS[settings["model"]]).parameters
     different = {name: value for name, value in settings.items() if value != DEFAULTS[name]}
-    return different | {name: value for name, value in arguments.items() if value != build[name].default}
+    different |= {name: value for name, value in arguments.items() if _plain(value) != _plain(build[name].default)}
+    return {name: _plain(value) for name, value in different.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A sequence as JSON gives it back: a list."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def key(config: Mapping[str, Any], seed: int) -> str:

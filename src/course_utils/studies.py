@@ -160,6 +160,61 @@ _ALL = [
         base={"dataset": "mnist"},
     ),
 ]
+# The nets of 1989 to 1998, on MNIST, all trained in one way. The learning rates were chosen on the validation images.
+# That of LeNet-5 is smaller because its penalties are sums of 84 squares, some 20 times what softmax logits are.
+HISTORICAL: dict[str, Any] = {
+    "dataset": "mnist",
+    "epochs": 12,
+    "batch_size": 64,
+    "lr": 0.05,
+    "optimizer": "momentum",
+    "schedule": "one_cycle",
+}
+LENET5: dict[str, Any] = {"model": "lenet5", "loss": "rubbish_class", "lr": 0.003}
+# Each difference between LeNet-5 and the LeNet of the textbooks, one at a time, by the names of `models.lenet5`.
+LENET5_DIFFERENCES: dict[str, dict[str, Any]] = {
+    "sigmoid for scaled tanh": {"activation": "sigmoid"},
+    "average pooling": {"pooling": "avg"},
+    "C3 reads all maps": {"c3": "full"},
+    "dense output for RBF": {"output": "linear", "lr": 0.05},
+    "cross-entropy for equation 9": {"loss": "cross_entropy"},
+    "equation 8 for equation 9": {"loss": "right_penalty"},
+    "input from 0 to 1": {"input_scale": "unit"},
+    "padding with 0": {"padding": "zeros"},
+    "Xavier for 2.4 / fan-in": {"initialization": "xavier"},
+}
+_ALL += [
+    Study(
+        "before_lenet5",
+        "From a linear classifier to LeNet-5, trained in one way: what did each step bring?",
+        {
+            "linear": {"model": "linear"},
+            "300": {"model": "mlp"},
+            "300-100": {"model": "mlp", "hidden": [300, 100]},
+            "LeNet-1": {"model": "lenet1"},
+            "LeNet-1, 20 x 20": {"model": "lenet1", "digits": "20x20"},
+            "LeNet-4-like": {"model": "lenet4_like"},
+            "LeNet-5": LENET5,
+        },
+        base=HISTORICAL,
+    ),
+    Study(
+        "lenet5",
+        "What does LeNet-5 as published reach, with a rate that rises and falls, falls in steps, or stays?",
+        {name: {"schedule": name} for name in ("one_cycle", "step", "constant")},
+        base={**HISTORICAL, **LENET5},
+    ),
+    Study(
+        "lenet5_diff",
+        "Which of the differences between LeNet-5 and the LeNet of the textbooks matters? Half as many passes.",
+        {
+            "LeNet-5": {},
+            **LENET5_DIFFERENCES,
+            "the textbook's LeNet": {"model": "lenet", "loss": "cross_entropy", "lr": 0.05},
+        },
+        base={**HISTORICAL, **LENET5, "epochs": 6},
+    ),
+]
 if CHOSEN_BEST:
     _ALL.append(
         Study(

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import lr_scheduler
 from tqdm import tqdm
 
@@ -25,6 +24,7 @@ from course_utils.checks import checked_seed, choose, positive_int
 from course_utils.data import Batches, Split
 from course_utils.device import Stopwatch, keep_freed_memory, pick_device
 from course_utils.device import precision as precision_context
+from course_utils.losses import LOSSES, cross_entropy
 from course_utils.models.phases import fuse
 from course_utils.modes import mode
 
@@ -77,7 +77,8 @@ class History:
     Attributes
     ----------
     train_loss
-        Mean cross-entropy in nats over the images of an epoch, each taken at its own step, while the weights moved.
+        Mean loss (cross-entropy in nats, unless another was asked for) over the images of an epoch, each taken at its
+        own step, while the weights moved.
     train_accuracy
         Fraction of these images that were classified correctly at their step.
     test_accuracy
@@ -169,9 +170,9 @@ def evaluate(model: nn.Module, split: Split, *, mean: float = 0.0, std: float = 
     return _score(predict(model, split, mean=mean, std=std), split.labels)
 
 
-def _score(logits: Tensor, labels: Tensor) -> Score:
+def _score(logits: Tensor, labels: Tensor, loss_function: Callable[..., Tensor] = cross_entropy) -> Score:
     labels = labels.to(logits.device)
-    loss = F.cross_entropy(logits.float(), labels)
+    loss = loss_function(logits.float(), labels)
     accuracy = (logits.argmax(1) == labels).double().mean()
     return Score(float(loss), float(accuracy))
 
@@ -185,6 +186,7 @@ def fit(
     batch_size: int = 256,
     lr: float = 0.9,
     max_updates: int | None = None,
+    loss: str = "cross_entropy",
     optimizer: str | Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer] = "sgd",
     schedule: str = "constant",
     seed: int = 0,
@@ -196,7 +198,7 @@ def fit(
     compile: bool = False,
     progress: bool = True,
 ) -> History:
-    """Train a classifier with cross-entropy, in place, and measure it after each epoch.
+    """Train a classifier, with cross-entropy unless told otherwise, in place, and measure it after each epoch.
 
     With the defaults it does what d2l's `train_ch6` does (*Dive into Deep Learning*, section 7.6), but for the
     initialization, which is the model's own.
@@ -211,6 +213,8 @@ def fit(
         Passes through the data, images in an update, learning rate. The last, short batch of a pass is used too.
     max_updates
         Stop after so many updates, within an epoch if need be; that epoch is measured like the others.
+    loss
+        A name in `course_utils.losses.LOSSES`.
     optimizer
         A name in `OPTIMIZERS`, or a function of (parameters, lr).
     schedule
@@ -249,6 +253,7 @@ def fit(
     seed = checked_seed(seed)
     if isinstance(lr, bool) or not (isinstance(lr, (int, float)) and 0 <= lr <= LARGEST_LR):
         raise ValueError(f"lr must be a finite number that is not negative, given {lr!r}")
+    loss_function = choose(LOSSES, loss, "loss")
     make_optimizer = choose(OPTIMIZERS, optimizer, "optimizer") if isinstance(optimizer, str) else optimizer
     make_schedule = choose(SCHEDULES, schedule, "schedule")
     device = pick_device(device)
@@ -273,7 +278,7 @@ def fit(
     scheduler = make_schedule(sgd, updates, lr)
     settings = dict(epochs=epochs, batch_size=batch_size, lr=lr, schedule=schedule, seed=seed, precision=precision)
     settings |= dict(optimizer=optimizer if isinstance(optimizer, str) else "custom", mean=mean, std=std)
-    settings |= dict(max_updates=max_updates, channels_last=channels_last, compile=compile)
+    settings |= dict(loss=loss, max_updates=max_updates, channels_last=channels_last, compile=compile)
     history = History(settings, str(device), torch.get_num_threads())
     bar = tqdm(total=epochs, unit="epoch", disable=not progress)
     cuda = [device] if device.type == "cuda" else []
@@ -282,12 +287,12 @@ def fit(
         for left in range(updates, 0, -len(batches)):
             before = {name: value.clone() for name, value in model.state_dict().items()}
             with Stopwatch(device) as watch:
-                train_score = _epoch(forward, islice(batches, left), sgd, scheduler, channels_last)
+                train_score = _epoch(forward, islice(batches, left), sgd, scheduler, loss_function, channels_last)
                 loss_is_finite = math.isfinite(train_score.loss)
                 if not (loss_is_finite and all(bool(v.isfinite().all()) for v in model.state_dict().values())):
                     model.load_state_dict(before)
-                    loss = f"the training loss became {train_score.loss}"
-                    what = "a weight overflowed" if loss_is_finite else loss
+                    became = f"the training loss became {train_score.loss}"
+                    what = "a weight overflowed" if loss_is_finite else became
                     raise TrainingDivergedError(
                         f"{what} in epoch {history.epochs + 1} "
                         f"(lr {lr}, batch_size {batch_size}); a smaller lr is the first thing to try",
@@ -319,6 +324,7 @@ def _epoch(
     batches: Iterable[tuple[Tensor, Tensor]],
     optimizer: torch.optim.Optimizer,
     scheduler: lr_scheduler.LRScheduler | None,
+    loss_function: Callable[..., Tensor],
     channels_last: bool,
 ) -> Score:
     # Loss and accuracy are computed once, from the logits of all steps: nothing in the loop waits for the device.
@@ -328,10 +334,10 @@ def _epoch(
             x = x.contiguous(memory_format=torch.channels_last)
         optimizer.zero_grad(set_to_none=True)
         logits = forward(x)
-        F.cross_entropy(logits, y).backward()
+        loss_function(logits, y).backward()
         optimizer.step()
         if scheduler is not None:
             scheduler.step()
         all_logits.append(logits.detach())
         all_labels.append(y)
-    return _score(torch.cat(all_logits), torch.cat(all_labels))
+    return _score(torch.cat(all_logits), torch.cat(all_labels), loss_function)

@@ -23,6 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from course_utils.models.lecun_layers import TrainablePool2d
+from course_utils.models.lenet import ScaledTanh
+
 POINTWISE = (nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.GELU)
 
 
@@ -44,10 +47,13 @@ def _taps(kernel: int) -> Tensor:
 class PhaseBlock(nn.Module):
     """Convolution (stride 1), pointwise activation and 2 x 2 pooling (stride 2) in one, with the pixels as channels."""
 
-    def __init__(self, convolution: nn.Conv2d, activation: nn.Module, pooling: nn.AvgPool2d | nn.MaxPool2d) -> None:
+    def __init__(
+        self, convolution: nn.Conv2d, activation: nn.Module, pooling: nn.AvgPool2d | nn.MaxPool2d | TrainablePool2d
+    ) -> None:
         super().__init__()
         self.convolution, self.activation = convolution, activation
         self.average = isinstance(pooling, nn.AvgPool2d)
+        self.trainable = pooling if isinstance(pooling, TrainablePool2d) else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, out_channels, H', W'), H' = floor((H + 2 padding - kernel + 1) / 2)."""
@@ -63,6 +69,8 @@ class PhaseBlock(nn.Module):
         bias = None if bias is None else bias.repeat_interleave(4)
         wide = F.conv2d(F.pixel_unshuffle(x, 2), phases, bias, groups=self.convolution.groups)
         window = self.activation(wide).unflatten(1, (out_channels, 4))
+        if self.trainable is not None:
+            return self.trainable.scale(window.sum(2))
         return window.mean(2) if self.average else window.amax(2)
 
 
@@ -97,8 +105,9 @@ def _is_hooked(module: nn.Module) -> bool:
 def fuse(model: nn.Module) -> nn.Module:
     """Return a module that computes what `model` computes, faster on a CPU where it can; parameters are shared.
 
-    Only an `nn.Sequential` with a run of convolution, pointwise activation and 2 x 2 pooling is changed, and only if
-    nobody listens to them or to the model (hooks would never fire). Otherwise `model` itself is returned.
+    Only an `nn.Sequential` with a run of convolution, pointwise activation and 2 x 2 pooling (also LeNet-5's, with its
+    coefficient and bias) is changed, and only if nobody listens to them or to the model (hooks would never fire).
+    Otherwise `model` itself is returned.
     """
     if type(model) is not nn.Sequential or _is_hooked(model):
         return model
@@ -106,7 +115,9 @@ def fuse(model: nn.Module) -> nn.Module:
     fused: list[nn.Module] = []
     while layers:
         convolution, activation, pooling, *_ = [*layers, nn.Identity(), nn.Identity()][:3]
-        matches = _is_plain_convolution(convolution) and isinstance(activation, POINTWISE) and _halves(pooling)
+        is_pair = isinstance(activation, POINTWISE) and _halves(pooling)
+        is_lecuns_pair = type(activation) in (ScaledTanh, nn.Sigmoid) and type(pooling) is TrainablePool2d
+        matches = _is_plain_convolution(convolution) and (is_pair or is_lecuns_pair)
         if matches and not any(map(_is_hooked, layers[:3])):
             fused.append(PhaseBlock(convolution, activation, pooling))  # type: ignore[arg-type]
             del layers[:3]

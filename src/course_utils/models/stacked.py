@@ -49,7 +49,11 @@ class StackedLinear(nn.Module):
 def can_stack(model: nn.Module) -> bool:
     """Whether `stack` knows all layers of a model."""
     known = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, PhaseBlock, *STATELESS)
-    return type(model) is nn.Sequential and all(type(layer) in known for layer in model)
+    if type(model) is not nn.Sequential or any(
+        isinstance(layer, PhaseBlock) and layer.trainable is not None for layer in model
+    ):
+        return False
+    return all(type(layer) in known for layer in model)
 
 
 def stack(models: Sequence[nn.Module]) -> nn.Sequential:
