@@ -77,6 +77,10 @@ def syntax(notebook: NotebookNode) -> Iterator[str]:
     for text in markdown(notebook):
         for found in re.findall(r"^\s*(?:`{3,}|:{3,})\{[\w-]+\}|\{[\w:-]+\}`[^`]+`|^\([\w-]+\)=$", text, re.MULTILINE):
             yield f"MyST-only syntax: {found}"
+        for paragraph in re.split(r"\n\s*\n", text):
+            for found in re.finditer(r"^ *[-+*] .*", paragraph, re.MULTILINE):
+                if paragraph[: found.start()].count("$") % 2:
+                    yield f"a formula continues on a line that CommonMark takes for a list: {found[0]}"
         for found in re.findall(r"!\[[^\]]*\]\([^)]*\)|<img[^>]*>", text):
             yield f"an image that isn't the output of a cell: {found}"
 
@@ -267,6 +271,7 @@ BROKEN = [
     ),
     (syntax, nbformat.v4.new_markdown_cell("```{note}\nx\n```")),
     (syntax, nbformat.v4.new_markdown_cell("see {cite}`x`")),
+    (syntax, nbformat.v4.new_markdown_cell("the logits $z = W h\n+ b$ are")),
     (syntax, nbformat.v4.new_markdown_cell("![x](y.png)")),
     (comparison, code(tags=["nbval-ignore-output"])),
     (comparison, code("# NBVAL_IGNORE_OUTPUT because it differs")),
