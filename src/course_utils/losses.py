@@ -1,5 +1,7 @@
 """The losses that a network can be trained with, by name: each a function of logits and labels.
 
+Logits have shape (N, classes), or (N, classes, runs), and labels (N,), or (N, runs).
+
 Where a network gives penalties, as LeNet-5 does (small means likely), its logits are minus the penalties.
 """
 
@@ -12,21 +14,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
-    """Minus the logarithm of softmax, at the label.
-
-    Parameters
-    ----------
-    logits
-        Shape (N, classes), or (N, classes, runs).
-    labels
-        int64, shape (N,), or (N, runs).
-    reduction
-        "mean", "sum" or "none", as in `torch.nn.functional.cross_entropy`.
-    """
-    return F.cross_entropy(logits, labels, reduction=reduction)
-
-
 def rubbish_class(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
     """Cross-entropy with one class more, which no image has and whose logit is always 0.
 
@@ -34,7 +21,7 @@ def rubbish_class(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Te
     says y_label + log(exp(-j) + sum_i exp(-y_i)). Logits j - y_i, which is what `course_utils.models.lenet5` gives,
     make it log(1 + sum_i exp(logit_i)) - logit_label, which is the same number.
 
-    Parameters and shapes are those of `cross_entropy`.
+    Parameters and shapes are those of `torch.nn.functional.cross_entropy`.
     """
     rubbish = torch.zeros_like(logits[:, :1])
     return F.cross_entropy(torch.cat([logits, rubbish], dim=1), labels, reduction=reduction)
@@ -46,14 +33,14 @@ def right_penalty(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Te
     Equation 8 of LeCun et al. 1998: with penalties that are squared distances it is the mean squared error, less the
     constant that the logits may contain.
 
-    Parameters and shapes are those of `cross_entropy`.
+    Parameters and shapes are those of `torch.nn.functional.cross_entropy`.
     """
     penalty = -logits.gather(1, labels.unsqueeze(1)).squeeze(1)
     return penalty if reduction == "none" else getattr(penalty, reduction)()
 
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
-    "cross_entropy": cross_entropy,
+    "cross_entropy": F.cross_entropy,
     "rubbish_class": rubbish_class,
     "right_penalty": right_penalty,
 }

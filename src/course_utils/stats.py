@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,10 @@ CHANCE = 0.15  # a run that ends below this accuracy has learned nothing (guessi
 class Interval:
     """Mean of n values, their standard deviation (n - 1 in the denominator), and the interval of the mean.
 
-    It prints as ``0.812 [0.806, 0.818], 10 seeds``.
+    It prints as ``0.812 [0.806, 0.818], 10 seeds``; `unit` is what was repeated.
     """
+
+    unit: ClassVar[str] = "seed"
 
     mean: float
     sd: float
@@ -33,10 +36,10 @@ class Interval:
     n: int
 
     def __str__(self) -> str:
-        seeds = f"{self.n} seed{'s' if self.n != 1 else ''}"
+        count = f"{self.n} {self.unit}{'s' if self.n != 1 else ''}"
         if self.n < 2:
-            return f"{self.mean:.3f}, {seeds}"
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}], {seeds}"
+            return f"{self.mean:.3f}, {count}"
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}], {count}"
 
 
 @dataclass(frozen=True)

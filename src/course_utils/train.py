@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import lr_scheduler
 from tqdm import tqdm
 
@@ -24,7 +25,7 @@ from course_utils.checks import checked_seed, choose, positive_int
 from course_utils.data import Batches, Split
 from course_utils.device import Stopwatch, keep_freed_memory, pick_device
 from course_utils.device import precision as precision_context
-from course_utils.losses import LOSSES, cross_entropy
+from course_utils.losses import LOSSES
 from course_utils.models.phases import fuse
 from course_utils.modes import mode
 
@@ -170,7 +171,7 @@ def evaluate(model: nn.Module, split: Split, *, mean: float = 0.0, std: float = 
     return _score(predict(model, split, mean=mean, std=std), split.labels)
 
 
-def _score(logits: Tensor, labels: Tensor, loss_function: Callable[..., Tensor] = cross_entropy) -> Score:
+def _score(logits: Tensor, labels: Tensor, loss_function: Callable[..., Tensor] = F.cross_entropy) -> Score:
     labels = labels.to(logits.device)
     loss = loss_function(logits.float(), labels)
     accuracy = (logits.argmax(1) == labels).double().mean()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import integrate, ndimage, stats
 
+from course_utils.attention.features import stretch
 from course_utils.checks import checked_seed, positive_int
 
 EPSILON = float(np.finfo(float).eps)
@@ -37,8 +38,7 @@ def auc_borji(
     The thresholds lie `step` apart, on the map scaled to [0, 1].
     """
     saliency, fixations = _checked(saliency, fixations)
-    low, high = saliency.min(), saliency.max()
-    scaled = (saliency - low) / (high - low) if high > low else np.zeros_like(saliency)
+    scaled = stretch(saliency)
     positives = scaled[tuple(fixations.T)]
     rng = np.random.default_rng(checked_seed(seed))
     draws = rng.choice(scaled.ravel(), (positive_int(splits, "splits"), len(positives)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -17,13 +17,7 @@ from course_utils.checks import checked_seed, positive_int
 class OverImages(stats.Interval):
     """Mean over n images with its 95 % interval; it prints as ``0.812 [0.806, 0.818], 64 images``."""
 
-    def __str__(self) -> str:
-        images = f"{self.n} image{'s' if self.n != 1 else ''}"
-        return (
-            f"{self.mean:.3f}, {images}"
-            if self.n < 2
-            else f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}], {images}"
-        )
+    unit: ClassVar[str] = "image"
 
 
 def over_images(
@@ -55,4 +49,4 @@ def over_images(
         rng = np.random.default_rng(checked_seed(seed))
         draws = rng.integers(len(x), size=(positive_int(samples, "samples"), len(x)))
         low, high = (float(q) for q in np.quantile(x[draws].mean(axis=1), [0.025, 0.975]))
-    return OverImages(plain.mean, plain.sd if len(x) > 1 else math.nan, low, high, len(x))
+    return OverImages(plain.mean, plain.sd, low, high, len(x))

@@ -51,9 +51,7 @@ class PhaseBlock(nn.Module):
         self, convolution: nn.Conv2d, activation: nn.Module, pooling: nn.AvgPool2d | nn.MaxPool2d | TrainablePool2d
     ) -> None:
         super().__init__()
-        self.convolution, self.activation = convolution, activation
-        self.average = isinstance(pooling, nn.AvgPool2d)
-        self.trainable = pooling if isinstance(pooling, TrainablePool2d) else None
+        self.convolution, self.activation, self.pooling = convolution, activation, pooling
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, out_channels, H', W'), H' = floor((H + 2 padding - kernel + 1) / 2)."""
@@ -69,9 +67,9 @@ class PhaseBlock(nn.Module):
         bias = None if bias is None else bias.repeat_interleave(4)
         wide = F.conv2d(F.pixel_unshuffle(x, 2), phases, bias, groups=self.convolution.groups)
         window = self.activation(wide).unflatten(1, (out_channels, 4))
-        if self.trainable is not None:
-            return self.trainable.scale(window.sum(2))
-        return window.mean(2) if self.average else window.amax(2)
+        if isinstance(self.pooling, TrainablePool2d):
+            return self.pooling.scale(window.sum(2))
+        return window.mean(2) if isinstance(self.pooling, nn.AvgPool2d) else window.amax(2)
 
 
 def _is_plain_convolution(module: nn.Module) -> bool:

@@ -48,12 +48,12 @@ class StackedLinear(nn.Module):
 
 def can_stack(model: nn.Module) -> bool:
     """Whether `stack` knows all layers of a model."""
-    known = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, PhaseBlock, *STATELESS)
-    if type(model) is not nn.Sequential or any(
-        isinstance(layer, PhaseBlock) and layer.trainable is not None for layer in model
-    ):
-        return False
-    return all(type(layer) in known for layer in model)
+    known = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, *STATELESS)
+    return type(model) is nn.Sequential and all(
+        type(part) in known
+        for layer in model
+        for part in (layer.children() if isinstance(layer, PhaseBlock) else [layer])
+    )
 
 
 def stack(models: Sequence[nn.Module]) -> nn.Sequential:
@@ -84,8 +84,8 @@ def _stack_layers(layers: Sequence[Any]) -> nn.Module:
     if isinstance(first, nn.Linear):
         return StackedLinear(layers)
     if isinstance(first, PhaseBlock):
-        convolution = _stack_layers([layer.convolution for layer in layers])
-        return PhaseBlock(convolution, first.activation, nn.AvgPool2d(2) if first.average else nn.MaxPool2d(2))  # type: ignore[arg-type]
+        parts = zip(*(layer.children() for layer in layers), strict=True)
+        return PhaseBlock(*map(_stack_layers, parts))  # type: ignore[arg-type]
     if isinstance(first, nn.Conv2d):
         stacked: nn.Module = nn.Conv2d(
             count * first.in_channels,
