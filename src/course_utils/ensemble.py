@@ -260,15 +260,17 @@ class _Ensemble:
 def group(jobs: Sequence[tuple[str, dict[str, Any], int]], device: torch.device) -> list[list[Any]]:
     """Put runs together that `run_jobs` can do at once: alike but for seed and lr.
 
-    On a CPU only where the batch is small, five at a time. Networks that cannot be stacked stay alone.
+    On a CPU only where the batch is small, five at a time. Networks that cannot be stacked stay alone, and so do runs
+    with a setting of `course_utils.runs.RECIPE_ARGUMENTS`.
     """
     groups: dict[str, list[Any]] = {}
     full: list[list[Any]] = []
     for job in jobs:
         config = runs.canonical(job[1])
         settings, _ = runs.complete(config)
+        plain = all(settings[name] == runs.DEFAULTS[name] for name in runs.RECIPE_ARGUMENTS)
         small = device.type != "cpu" or settings["batch_size"] <= LARGEST_CPU_BATCH
-        if not small or not can_stack(runs.build_quietly(config)):
+        if not plain or not small or not can_stack(runs.build_quietly(config)):
             full.append([job])
             continue
         name = str(sorted((key, value) for key, value in config.items() if key != "lr"))

@@ -39,8 +39,18 @@ def right_penalty(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Te
     return penalty if reduction == "none" else getattr(penalty, reduction)()
 
 
+def smoothed_cross_entropy(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
+    """Cross-entropy with a tenth of the target spread evenly over all classes.
+
+    Label smoothing, Szegedy et al. 2016, section 7. Parameters and shapes are those of
+    `torch.nn.functional.cross_entropy`.
+    """
+    return F.cross_entropy(logits, labels, reduction=reduction, label_smoothing=0.1)
+
+
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "cross_entropy": F.cross_entropy,
     "rubbish_class": rubbish_class,
     "right_penalty": right_penalty,
+    "smoothed_cross_entropy": smoothed_cross_entropy,
 }

@@ -17,7 +17,7 @@ import json
 import platform
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,11 @@ from torch import nn
 
 import course_utils
 from course_utils import data, train
+from course_utils.augment import AUGMENTATIONS
 from course_utils.checks import choose, positive_int
 from course_utils.device import PRECISIONS, pick_device, seed_everything
 from course_utils.losses import LOSSES
-from course_utils.models import lenet, lenet1, lenet4_like, lenet5, linear, mlp
+from course_utils.models import MODELS
 
 RESULTS_VERSION = 1  # raise it when a change of the code changes what a run gives: then everything is run again
 
@@ -49,15 +50,10 @@ DEFAULTS: dict[str, Any] = {
     "schedule": "constant",
     "mean": 0.0,
     "std": 1.0,
+    "augment": "none",
+    "weight_decay": None,  # the optimizer's own
+    "ema": 0.0,
     "precision": "float32",  # "tf32" and "bfloat16" are faster on a GPU; they are other runs, never mixed with these
-}
-MODELS: dict[str, Callable[..., nn.Module]] = {
-    "lenet": lenet,
-    "lenet5": lenet5,
-    "lenet4_like": lenet4_like,
-    "lenet1": lenet1,
-    "mlp": mlp,
-    "linear": linear,
 }
 SPLITS = ("test", "validation")
 FIT_ARGUMENTS = (
@@ -72,6 +68,8 @@ FIT_ARGUMENTS = (
     "std",
     "precision",
 )
+# For networks larger than LeNet. `course_utils.ensemble` does not have them: such runs go one by one.
+RECIPE_ARGUMENTS = ("augment", "weight_decay", "ema")
 
 _one_at_a_time = threading.RLock()
 
@@ -106,6 +104,7 @@ def complete(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     choose(dict.fromkeys(SPLITS), settings["split"], "split")
     choose(LOSSES, settings["loss"], "loss")
     choose(train.OPTIMIZERS, settings["optimizer"], "optimizer")
+    choose(AUGMENTATIONS, settings["augment"], "augment")
     choose(train.SCHEDULES, settings["schedule"], "schedule")
     choose(dict.fromkeys(PRECISIONS), settings["precision"], "precision")
     return settings, arguments
@@ -184,7 +183,12 @@ def _dataset(name: str) -> data.Dataset:
 
 
 def run_one(config: Mapping[str, Any], seed: int, device: str = "cpu") -> dict[str, Any]:
-    """Build and train one model and return its record.
+    """Build and train one model and return its record: `train_one` without the model."""
+    return train_one(config, seed, device)[0]
+
+
+def train_one(config: Mapping[str, Any], seed: int, device: str = "cpu") -> tuple[dict[str, Any], nn.Module]:
+    """Build and train one model and return its record and the model itself.
 
     The same configuration and seed give the same numbers on the same machine, whatever ran before in the process: the
     seed fixes the initialization and the order of the data, and on a CPU the run has one thread to itself. Threads
@@ -201,9 +205,10 @@ def run_one(config: Mapping[str, Any], seed: int, device: str = "cpu") -> dict[s
 
     Returns
     -------
-    dict
-        ``key, config, seed``; one number per finished epoch in ``train_loss`` (nats), ``train_accuracy``,
-        ``test_accuracy`` (on the validation images if the split is "validation") and ``epoch_seconds``;
+    record, model
+        The record has ``key, config, seed``; one number per finished epoch in ``train_loss`` (nats),
+        ``train_accuracy``, ``test_accuracy`` (on the validation images if the split is "validation") and
+        ``epoch_seconds``;
         ``seconds`` in all; ``diverged``, None or the reason; and where it ran, as `provenance` says it.
 
     Raises
@@ -218,12 +223,12 @@ def run_one(config: Mapping[str, Any], seed: int, device: str = "cpu") -> dict[s
         seed_everything(seed)
         model = build(config)
         reason = None
-        arguments = {name: settings[name] for name in FIT_ARGUMENTS}
+        arguments = {name: settings[name] for name in FIT_ARGUMENTS + RECIPE_ARGUMENTS}
         try:
             history = train.fit(model, train_split, test_split, seed=seed, device=place, progress=False, **arguments)
         except train.TrainingDivergedError as error:
             history, reason = error.history, str(error)
-        return record(config, seed, history, reason) | provenance(place, "single")
+        return record(config, seed, history, reason) | provenance(place, "single"), model
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import lr_scheduler
+from torch.optim import lr_scheduler, swa_utils
 from tqdm import tqdm
 
 from course_utils.checks import checked_seed, choose, positive_int
@@ -193,6 +193,9 @@ def fit(
     seed: int = 0,
     mean: float = 0.0,
     std: float = 1.0,
+    augment: str = "none",
+    weight_decay: float | None = None,
+    ema: float = 0.0,
     device: str | torch.device | None = "auto",
     precision: str = "float32",
     channels_last: bool = False,
@@ -225,6 +228,14 @@ def fit(
         initialization, which has happened already: call `course_utils.device.seed_everything` before building.
     mean, std
         Standardization of the inputs, in units of pixel / 255.
+    augment
+        A name in `course_utils.augment.AUGMENTATIONS`, for the training images.
+    weight_decay
+        What the optimizer is given, for all parameters; None leaves its own default.
+    ema
+        With a number between 0 and 1, an exponential moving average of the weights, of which each step keeps this
+        share, is what is measured, and what the model holds at the end. The statistics of batch normalization are the
+        last ones.
     device
         As for `course_utils.device.pick_device`.
     precision
@@ -257,8 +268,12 @@ def fit(
     loss_function = choose(LOSSES, loss, "loss")
     make_optimizer = choose(OPTIMIZERS, optimizer, "optimizer") if isinstance(optimizer, str) else optimizer
     make_schedule = choose(SCHEDULES, schedule, "schedule")
+    if weight_decay is not None and not 0 <= weight_decay < math.inf:
+        raise ValueError(f"weight_decay must be a finite number that is not negative, given {weight_decay!r}")
+    if not 0 <= ema < 1:
+        raise ValueError(f"ema must be at least 0 and below 1, given {ema!r}")
     device = pick_device(device)
-    batches = Batches(train, batch_size, device, shuffle=True, seed=seed, mean=mean, std=std)
+    batches = Batches(train, batch_size, device, shuffle=True, seed=seed, mean=mean, std=std, augment=augment)
     model.to(device)
     if channels_last:
         model.to(memory_format=torch.channels_last)
@@ -275,11 +290,17 @@ def fit(
     if compile:
         forward = torch.compile(forward)
     sgd = make_optimizer(model.parameters(), lr=lr)  # type: ignore[call-arg]
+    if weight_decay is not None:
+        for group in sgd.param_groups:
+            group["weight_decay"] = weight_decay
+    average = swa_utils.AveragedModel(model, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(ema)) if ema else None
+    after_step = (lambda: None) if average is None else (lambda: average.update_parameters(model))
     updates = epochs * len(batches) if max_updates is None else min(max_updates, epochs * len(batches))
     scheduler = make_schedule(sgd, updates, lr)
     settings = dict(epochs=epochs, batch_size=batch_size, lr=lr, schedule=schedule, seed=seed, precision=precision)
     settings |= dict(optimizer=optimizer if isinstance(optimizer, str) else "custom", mean=mean, std=std)
     settings |= dict(loss=loss, max_updates=max_updates, channels_last=channels_last, compile=compile)
+    settings |= dict(augment=augment, weight_decay=weight_decay, ema=ema)
     history = History(settings, str(device), torch.get_num_threads())
     bar = tqdm(total=epochs, unit="epoch", disable=not progress)
     cuda = [device] if device.type == "cuda" else []
@@ -288,7 +309,9 @@ def fit(
         for left in range(updates, 0, -len(batches)):
             before = {name: value.clone() for name, value in model.state_dict().items()}
             with Stopwatch(device) as watch:
-                train_score = _epoch(forward, islice(batches, left), sgd, scheduler, loss_function, channels_last)
+                train_score = _epoch(
+                    forward, islice(batches, left), sgd, scheduler, loss_function, channels_last, after_step
+                )
                 loss_is_finite = math.isfinite(train_score.loss)
                 if not (loss_is_finite and all(bool(v.isfinite().all()) for v in model.state_dict().values())):
                     model.load_state_dict(before)
@@ -299,7 +322,8 @@ def fit(
                         f"(lr {lr}, batch_size {batch_size}); a smaller lr is the first thing to try",
                         history,
                     )
-                test_score = None if test is None else evaluate(model, test, mean=mean, std=std)
+                measured = model if average is None else average.module
+                test_score = None if test is None else evaluate(measured, test, mean=mean, std=std)
             history.train_loss.append(train_score.loss)
             history.train_accuracy.append(train_score.accuracy)
             history.seconds.append(watch.seconds)
@@ -307,6 +331,8 @@ def fit(
                 history.test_accuracy.append(test_score.accuracy)
             bar.set_postfix_str(str(history).partition(": ")[2])
             bar.update()
+    if average is not None:
+        model.load_state_dict(average.module.state_dict())
     return history
 
 
@@ -327,6 +353,7 @@ def _epoch(
     scheduler: lr_scheduler.LRScheduler | None,
     loss_function: Callable[..., Tensor],
     channels_last: bool,
+    after_step: Callable[[], None],
 ) -> Score:
     # Loss and accuracy are computed once, from the logits of all steps: nothing in the loop waits for the device.
     all_logits, all_labels = [], []
@@ -337,6 +364,7 @@ def _epoch(
         logits = forward(x)
         loss_function(logits, y).backward()
         optimizer.step()
+        after_step()
         if scheduler is not None:
             scheduler.step()
         all_logits.append(logits.detach())
