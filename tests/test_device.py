@@ -157,6 +157,15 @@ def test_precision_holds_inside_its_block_only(name, expected):
     assert product_type() == torch.float32
 
 
+def test_a_weight_that_changes_inside_the_block_counts_with_its_new_value():
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    with device.precision("bfloat16", CPU):
+        before = torch.ones(2, 2) @ weight
+        with torch.no_grad():
+            weight.mul_(2)
+        assert torch.equal(torch.ones(2, 2) @ weight, 2 * before)
+
+
 def test_float32_is_float32_also_inside_autocast():
     with torch.autocast("cpu", torch.bfloat16), device.precision("float32", CPU):
         assert product_type() == torch.float32

@@ -416,6 +416,9 @@ def test_a_history_tells_what_was_done():
         "max_updates": None,
         "channels_last": False,
         "compile": False,
+        "augment": "none",
+        "weight_decay": None,
+        "ema": 0.0,
     }
     assert all(seconds > 0 for seconds in history.seconds)
 

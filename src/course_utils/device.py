@@ -140,14 +140,16 @@ def precision(name: str, device: torch.device) -> Iterator[None]:
         raise ValueError(f"precision {name!r} is not known; allowed: {_quoted(list(PRECISIONS))}")
     if name == "tf32" and device.type != "cuda":
         raise ValueError(f"precision 'tf32' exists on CUDA only, given device {str(device)!r}")
+    # Weights change inside the block, so autocast must not keep their bfloat16 copies until its end.
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=name == "bfloat16", cache_enabled=False)
     if device.type != "cuda":
-        with torch.autocast(device.type, torch.bfloat16, enabled=name == "bfloat16"):
+        with autocast:
             yield
         return
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
     try:
-        with torch.autocast("cuda", torch.bfloat16, enabled=name == "bfloat16"):
+        with autocast:
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before

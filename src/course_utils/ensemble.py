@@ -207,18 +207,21 @@ class _Ensemble:
         """Mean loss and accuracy of each run, on the host. Nothing before the end waits for the device."""
         orders = [torch.randperm(len(self.split), generator=generator) for generator in self.generators]
         order = torch.stack(orders, dim=1).to(self.device)  # images, runs
-        all_logits, all_labels = [], []
-        for index in order.split(self.shared["batch_size"])[:updates]:
+        labels = self.split.labels[order]
+        logits = None
+        for step, index in enumerate(order.split(self.shared["batch_size"])[:updates]):
             x = self.batches._normalize(self.split.images[index].flatten(1, 2))  # N, runs * C, H, W
             y = self.split.labels[index]  # N, runs
             self.optimizer.zero_grad(set_to_none=True)
-            logits = self.forward(x).unflatten(1, (len(self.models), -1))  # N, runs, classes
+            outputs = self.forward(x).unflatten(1, (len(self.models), -1))  # N, runs, classes
             # a sum over runs, whose gradients do not meet, of means over images
-            (self.loss_function(logits.flatten(0, 1), y.flatten(), reduction="sum") / len(y)).backward()
+            (self.loss_function(outputs.flatten(0, 1), y.flatten(), reduction="sum") / len(y)).backward()
             self._step()
-            all_logits.append(logits.detach())
-            all_labels.append(y)
-        logits, labels = torch.cat(all_logits), torch.cat(all_labels)
+            if logits is None:  # one block for the epoch: thousands of small ones would keep the heap from shrinking
+                logits = outputs.new_empty(len(order), *outputs.shape[1:])
+            done = step * self.shared["batch_size"] + len(y)
+            logits[done - len(y) : done] = outputs.detach()
+        logits, labels = logits[:done], labels[:done]
         losses = self.loss_function(logits.transpose(1, 2).float(), labels, reduction="none").double().mean(0)
         accuracies = (logits.argmax(2) == labels).double().mean(0)
         return losses.cpu(), accuracies.cpu()

@@ -302,6 +302,7 @@ def fit(
     settings |= dict(loss=loss, max_updates=max_updates, channels_last=channels_last, compile=compile)
     settings |= dict(augment=augment, weight_decay=weight_decay, ema=ema)
     history = History(settings, str(device), torch.get_num_threads())
+    labels = train.labels.to(device)
     bar = tqdm(total=epochs, unit="epoch", disable=not progress)
     cuda = [device] if device.type == "cuda" else []
     with mode(model, training=True), torch.random.fork_rng(cuda), bar, precision_context(precision, device):
@@ -310,7 +311,7 @@ def fit(
             before = {name: value.clone() for name, value in model.state_dict().items()}
             with Stopwatch(device) as watch:
                 train_score = _epoch(
-                    forward, islice(batches, left), sgd, scheduler, loss_function, channels_last, after_step
+                    forward, islice(batches, left), sgd, scheduler, loss_function, channels_last, after_step, labels
                 )
                 loss_is_finite = math.isfinite(train_score.loss)
                 if not (loss_is_finite and all(bool(v.isfinite().all()) for v in model.state_dict().values())):
@@ -354,9 +355,11 @@ def _epoch(
     loss_function: Callable[..., Tensor],
     channels_last: bool,
     after_step: Callable[[], None],
+    labels: Tensor,
 ) -> Score:
-    # Loss and accuracy are computed once, from the logits of all steps: nothing in the loop waits for the device.
-    all_logits, all_labels = [], []
+    # Loss and accuracy are computed once, from the logits of all steps: nothing in the loop waits for the device. They
+    # go into one block, as thousands of small ones would keep the heap from shrinking.
+    all_logits, all_labels, done = None, labels.new_empty(len(labels)), 0
     for x, y in batches:
         if channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
@@ -367,6 +370,9 @@ def _epoch(
         after_step()
         if scheduler is not None:
             scheduler.step()
-        all_logits.append(logits.detach())
-        all_labels.append(y)
-    return _score(torch.cat(all_logits), torch.cat(all_labels), loss_function)
+        if all_logits is None:
+            all_logits = logits.new_empty(len(labels), *logits.shape[1:])
+        all_logits[done : done + len(y)], all_labels[done : done + len(y)] = logits.detach(), y
+        done += len(y)
+    assert all_logits is not None
+    return _score(all_logits[:done], all_labels[:done], loss_function)
