@@ -221,6 +221,7 @@ class _Ensemble:
                 logits = outputs.new_empty(len(order), *outputs.shape[1:])
             done = step * self.shared["batch_size"] + len(y)
             logits[done - len(y) : done] = outputs.detach()
+        assert logits is not None
         logits, labels = logits[:done], labels[:done]
         losses = self.loss_function(logits.transpose(1, 2).float(), labels, reduction="none").double().mean(0)
         accuracies = (logits.argmax(2) == labels).double().mean(0)
