@@ -4,12 +4,14 @@ import math
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
-from course_utils import attention
+from course_utils import attention, plotting
 from course_utils.attention import features, metrics, models
+from course_utils.plotting import attention as draw
 
 SHAPE = (24, 32)
 RNG = np.random.default_rng(0)
@@ -69,6 +71,8 @@ def test_all_auc_scores_do_not_mind_a_rising_transformation_that_keeps_the_scale
         assert score(saliency, FIXATIONS) == pytest.approx(score(saliency * 7 - 3, FIXATIONS))
         assert score(saliency, FIXATIONS) == pytest.approx(score(np.exp(saliency), FIXATIONS))
     assert attention.auc_borji(saliency, FIXATIONS) == pytest.approx(attention.auc_borji(saliency * 7 - 3, FIXATIONS))
+    # A density over many pixels, sharpened, has tiny values only; they are contrast all the same.
+    assert attention.auc_borji(DENSITY * 1e-15, FIXATIONS) == attention.auc_borji(DENSITY, FIXATIONS) > 0.6
 
 
 def test_auc_borji():
@@ -257,6 +261,27 @@ def test_a_red_spot_among_green_of_the_same_brightness_is_salient(model):
     assert 200 <= column <= 264
 
 
+def test_the_seam_of_the_transform_does_not_win():
+    """Left edge and right edge of a picture that gets brighter differ, and for the transform they are neighbors."""
+    picture = np.tile(np.linspace(0.2, 0.6, 320), (256, 1))
+    picture[100:124, 190:214] += 0.1
+    row, column = np.unravel_index(attention.spectral_residual(picture).argmax(), picture.shape)
+    assert 80 <= row <= 144
+    assert 170 <= column <= 234
+
+
+def test_waves_that_are_missing_do_not_win():
+    """Bars without any noise have waves of amplitude 0."""
+    picture = np.full((240, 320), 0.5)
+    for row in (40, 120, 200):
+        for column in (40, 120, 200, 280):
+            picture[row - 18 : row + 18, column - 5 : column + 5] = 0.25
+    picture[102:138, 195:205] = 1
+    row, column = np.unravel_index(attention.spectral_residual(picture).argmax(), picture.shape)
+    assert 100 <= row <= 140
+    assert 190 <= column <= 210
+
+
 def test_lying_stripes_among_upright_ones_are_salient():
     y, x = np.indices((256, 320))
     picture = (np.sin(x * np.pi / 2 / 4) + 1) / 2
@@ -267,6 +292,24 @@ def test_lying_stripes_among_upright_ones_are_salient():
     row, column = np.unravel_index(attention.itti_koch(picture).argmax(), picture.shape)
     assert 72 <= row <= 152
     assert 184 <= column <= 264
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("shape", [(256, 320), (213, 299)])
+def test_a_flipped_picture_has_a_flipped_map(model, shape):
+    """Levels of a pyramid that are not in register would shift the surround against its center."""
+    picture = spotted((0.9, 0.5, 0.4), (0.3, 0.3, 0.3), noise=0.2)[: shape[0], : shape[1]]
+    saliency = model(picture)
+    assert model(picture[:, ::-1])[:, ::-1] == pytest.approx(saliency, abs=0.01)
+    assert model(picture[::-1])[::-1] == pytest.approx(saliency, abs=0.01)
+
+
+def test_a_pyramid_stays_in_place():
+    y, x = np.indices((256, 320))
+    blob = np.exp(-((y - 80) ** 2 + (x - 200) ** 2) / (2 * 30**2))
+    for level, image in enumerate(features.pyramid(blob, 6)):
+        middle = [(index * image).sum() / image.sum() for index in np.indices(image.shape)]
+        assert (np.array(middle) + 0.5) * 2**level == pytest.approx([80.5, 200.5], abs=1)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -332,15 +375,28 @@ def test_promotion_prefers_one_peak_to_many():
     assert not models.promote(np.ones((5, 5))).any()
 
 
-def test_stationary_distributions():
-    two = np.array([[0.0, 1.0], [1.0, 0.0]])  # a walker who swaps places for ever
-    assert models.stationary(two) == pytest.approx([0.5, 0.5])
-    weights = np.array([[0.5, 0.5, 0], [0.25, 0.5, 0.25], [0, 0.5, 0.5]])
-    assert models.stationary(weights) == pytest.approx([0.25, 0.5, 0.25])
-    symmetric = RNG.random((20, 20))
-    symmetric = symmetric + symmetric.T
-    assert models.stationary(symmetric) == pytest.approx(symmetric.sum(1) / symmetric.sum())  # known for these
-    assert models.stationary(np.zeros((3, 3))) == pytest.approx([1 / 3] * 3)
+def walked(weights):
+    """The left eigenvector of the step matrix for the eigenvalue 1."""
+    values, vectors = np.linalg.eig((weights / weights.sum(axis=1, keepdims=True)).T)
+    vector = vectors[:, np.abs(values - 1).argmin()].real
+    return vector / vector.sum()
+
+
+def test_equilibrium_of_a_walk():
+    chain = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0.0]])  # the one in the middle is visited every other step
+    assert models.equilibrium(chain, np.ones(3)) == pytest.approx([0.25, 0.5, 0.25])
+    ties = RNG.random((20, 20))
+    ties, pull = ties + ties.T, RNG.random(20)
+    assert models.equilibrium(ties, np.ones(20)) == pytest.approx(walked(ties))
+    assert models.equilibrium(ties, pull) == pytest.approx(walked(ties * pull))
+    assert models.equilibrium(np.zeros((3, 3)), np.ones(3)) == pytest.approx([1 / 3] * 3)
+
+
+def test_far_places_are_in_equilibrium_too():
+    """Two heaps so far apart that a walker hardly ever changes from one to the other."""
+    at = np.array([0, 1, 2, 100, 101])
+    ties = np.exp(-((at[:, None] - at[None]) ** 2) / 2) + 1e-9
+    assert models.equilibrium(ties, np.ones(5)) == pytest.approx(walked(ties))
 
 
 def test_center_bias():
@@ -448,3 +504,47 @@ def test_scenes_that_cannot_be_used(folder):
     points.unlink()
     with pytest.raises(ValueError, match="a file has gone"):
         scenes[0]
+
+
+# Figures of the page
+
+
+@pytest.fixture
+def closed_figures():
+    yield
+    plotting.plt.close("all")
+
+
+@pytest.mark.usefixtures("closed_figures")
+class TestFigures:
+    def test_places_are_dots_or_numbers(self):
+        photograph, saliency = np.zeros((24, 32, 3), np.uint8), DENSITY
+        marked = {1: np.array([[3, 4], [5, 6]])}
+        dots, blank = draw.panels([photograph, saliency], ["a", "b"], places=marked).axes[::-1]
+        assert dots.collections[0].get_offsets().tolist() == [[4, 3], [6, 5]]
+        assert not blank.collections
+        numbered = draw.panels(
+            [photograph, saliency, saliency], ["a", "b", "c"], columns=2, places=marked, numbered=True
+        )
+        assert [text.get_text() for text in numbered.axes[1].texts] == ["1", "2"]
+        assert [axis.get_title() for axis in numbered.axes] == ["a", "b", "c", ""]
+
+    def test_panels_need_titles_and_pictures(self):
+        with pytest.raises(ValueError, match="1 images need as many titles, at least one, given 0"):
+            draw.panels([DENSITY], [])
+        with pytest.raises(ValueError, match=r"must be \(H, W\) or \(H, W, 3\), given \(2, 2, 4\)"):
+            draw.panels([np.zeros((2, 2, 4))], ["a"])
+
+    def test_ranks_turn_a_score_where_little_is_good(self):
+        scores = pd.DataFrame({"NSS": [2.0, 1.0, 0.0], "KL": [0.1, 0.9, 0.9]}, index=["truth", "GBVS", "mine"])
+        (axis,) = draw.ranks(scores, lower_is_better=["KL"]).axes
+        assert [line.get_ydata().tolist() for line in axis.lines] == [[1, 1], [2, 2.5], [3, 2.5]]
+        assert [line.get_color() for line in axis.lines][:2] == [draw.MAPS["truth"][0], draw.MAPS["GBVS"][0]]
+        assert axis.get_ylim()[0] > axis.get_ylim()[1]  # the best on top
+
+    def test_a_model_looks_alike_in_all_curves(self):
+        frame = pd.DataFrame({"KL, GBVS": [1.0, 2.0], "AUC": [0.5, 0.6]}, index=[1, 2])
+        left, right = draw.curves(frame, ["KL, GBVS"], ["AUC"], xlabel="x", labels=("KL", "AUC"), base=2).axes
+        assert left.lines[0].get_color() == draw.MAPS["GBVS"][0]
+        assert [axis.get_legend().get_texts()[0].get_text() for axis in (left, right)] == ["GBVS", "AUC"]
+        assert right.get_xscale() == "log"

@@ -56,10 +56,14 @@ def resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:
-    """The image, and then each time blurred (σ = 1) and every second row and column of it: sizes 1, 1/2, 1/4, ..."""
+    """The image, and then each time blurred (σ = 1) and halved: sizes 1, 1/2, 1/4, ..., the corners in the same place.
+
+    Taking every second pixel instead would move the image by half a pixel at each level, 127 pixels in eight.
+    """
     images = [image]
     while len(images) < levels:
-        images.append(ndimage.gaussian_filter(images[-1], 1)[::2, ::2])
+        height, width = images[-1].shape
+        images.append(resize(ndimage.gaussian_filter(images[-1], 1), (-(-height // 2), -(-width // 2))))
     return images
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import integrate, ndimage, stats
 
-from course_utils.attention.features import stretch
 from course_utils.checks import checked_seed, positive_int
 
 EPSILON = float(np.finfo(float).eps)
@@ -38,7 +37,8 @@ def auc_borji(
     The thresholds lie `step` apart, on the map scaled to [0, 1].
     """
     saliency, fixations = _checked(saliency, fixations)
-    scaled = stretch(saliency)
+    scaled = _from_zero(saliency)
+    scaled = scaled / scaled.max()
     positives = scaled[tuple(fixations.T)]
     rng = np.random.default_rng(checked_seed(seed))
     draws = rng.choice(scaled.ravel(), (positive_int(splits, "splits"), len(positives)))

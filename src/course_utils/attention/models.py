@@ -36,10 +36,14 @@ def spectral_residual(picture: np.ndarray | Tensor, *, size: int = 64, sigma: fl
     if np.ptp(small) < 1e-9:
         return np.zeros_like(image)
     spectrum = np.fft.fft2(small)
-    log_amplitude = np.log(np.abs(spectrum) + 1e-9)
+    amplitude = np.abs(spectrum)
+    # A wave that is absent would have the logarithm -inf, and lift the residual of its neighbors without end.
+    log_amplitude = np.log(np.maximum(amplitude, amplitude.mean() / 1000))
     residual = log_amplitude - ndimage.uniform_filter(log_amplitude, 3, mode="wrap")
     saliency = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
-    return stretch(resize(ndimage.gaussian_filter(saliency, sigma), image.shape))
+    # Zeros outside, as in the authors' code: the transform takes the picture for a tile of an endless floor and finds
+    # seams at the frame, and a blur that reflects would count them twice.
+    return stretch(resize(ndimage.gaussian_filter(saliency, sigma, mode="constant"), image.shape))
 
 
 def center_surround(image: list[np.ndarray], center: int, surround: int) -> np.ndarray:
@@ -100,22 +104,15 @@ def itti_koch(picture: np.ndarray | Tensor) -> np.ndarray:
     return stretch(resize(np.mean([promote(one) for one in conspicuity], axis=0), shape))
 
 
-def stationary(weights: np.ndarray) -> np.ndarray:
-    """Where a walker is in the end who leaves each place (row) in proportion to its weights, (n, n) to (n,).
+def equilibrium(ties: np.ndarray, pull: np.ndarray) -> np.ndarray:
+    """Where a walker is in the end who steps from i to j in proportion to ties[i, j] * pull[j]; a share for each place.
 
-    A place without ways out is left for any other alike. Half of the time the walker stays, so that it cannot go in
-    circles; that changes the way there and not the end.
+    `ties` is symmetric, (n, n), `pull` (n,). Such a walk passes between two places equally often in both directions
+    when p_i is in proportion to pull_i Σ_j ties_ij pull_j, so that there is nothing to iterate. (An iteration takes
+    very long to carry shares between distant places.) Without any ties all places are alike.
     """
-    n = len(weights)
-    totals = weights.sum(axis=1, keepdims=True)
-    steps = np.where(totals > 0, weights / np.where(totals > 0, totals, 1), 1 / n)
-    shares = np.full(n, 1 / n)
-    for _ in range(1000):
-        following = (shares + shares @ steps) / 2
-        if np.abs(following - shares).sum() < 1e-10:
-            break
-        shares = following
-    return following / following.sum()
+    shares = pull * (ties @ pull)
+    return shares / shares.sum() if shares.sum() > 0 else np.full(len(pull), 1 / len(pull))
 
 
 def gbvs(
@@ -156,8 +153,8 @@ def gbvs(
         for feature in channel:
             small = resize(feature, shape)
             small = small if np.ptp(small) > VISIBLE else np.zeros(shape)
-            often = stationary(differ(stretch(small).ravel()) * near)
-            total += stationary(often[None] * nearer) / len(channel)
+            often = equilibrium(differ(stretch(small).ravel()) * near, np.ones(len(places)))
+            total += equilibrium(nearer, often) / len(channel)
     return stretch(resize(total.reshape(shape), (height, width)))
 
 
