@@ -8,7 +8,7 @@ import pytest
 
 from course_utils import published, runs, stats, study
 from course_utils.__main__ import main
-from course_utils.studies import CHOSEN_BEST, CHOSEN_LR, STUDIES
+from course_utils.studies import CHOSEN_BEST, CHOSEN_LR, LADDER_LR, STUDIES
 from course_utils.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -167,6 +167,14 @@ def test_the_chosen_learning_rates_are_the_best_on_the_validation_images():
     for optimizer, lr in CHOSEN_LR.items():
         rows = table[[arm.startswith(f"{optimizer}, ") for arm in table.index]]
         assert rows.idxmax() == f"{optimizer}, lr {lr}"
+
+
+@pytest.mark.skipif("ladder_lr" not in PUBLISHED, reason="the study ladder_lr is not published")
+def test_the_ladders_learning_rates_are_the_best_on_the_validation_images():
+    table = stats.summarize(study.load_results("ladder_lr"))["test_accuracy"]
+    for network, lr in LADDER_LR.items():
+        rows = table[[arm.rpartition(", ")[0] == network for arm in table.index]]
+        assert rows.idxmax() == f"{network}, lr {lr}"
 
 
 @pytest.mark.skipif("search_finals" not in PUBLISHED, reason="the search is not published")

@@ -15,20 +15,9 @@ from safetensors.torch import save
 from course_utils import runs
 from course_utils.checks import choose
 from course_utils.models.pretrained import INDEX, cards, weights_folder
+from course_utils.studies import RECIPE
 
 SEED = 0
-# One way of training for all networks larger than LeNet. Where the processor has no instructions for bfloat16, the
-# same runs take longer.
-RECIPE: dict[str, Any] = {
-    "epochs": 12,
-    "batch_size": 128,
-    "lr": 0.1,
-    "optimizer": "momentum",
-    "schedule": "one_cycle",
-    "augment": "crop_flip",
-    "weight_decay": 5e-4,
-    "precision": "bfloat16",
-}
 SHIPPED: dict[str, dict[str, Any]] = {
     "lenet-fashion": {},
     "resnet-fashion": {"model": "resnet_small", **RECIPE},

@@ -217,6 +217,49 @@ _ALL += [
         base={**HISTORICAL, "epochs": 6},
     ),
 ]
+# One way of training for all networks larger than LeNet. Where the processor has no instructions for bfloat16, the
+# same runs take longer.
+RECIPE: dict[str, Any] = {
+    "epochs": 12,
+    "batch_size": 128,
+    "lr": 0.1,
+    "optimizer": "momentum",
+    "schedule": "one_cycle",
+    "augment": "crop_flip",
+    "weight_decay": 5e-4,
+    "precision": "bfloat16",
+}
+LADDER: dict[str, dict[str, Any]] = {
+    "LeNet": {},
+    "LeNet, ReLU and maximum": {**_everywhere("relu"), "pooling": "max"},
+    "AlexNet": {"model": "alexnet_small"},
+    "VGG": {"model": "vgg_small", "batch_norm": True},
+    "NiN": {"model": "nin_small", "batch_norm": True},
+    "GoogLeNet": {"model": "googlenet_small"},
+    "ResNet": {"model": "resnet_small"},
+    "DenseNet": {"model": "densenet_small"},
+    "MobileNet": {"model": "mobilenet_small"},
+    "ConvNeXt": {"model": "convnext_small"},
+}
+LADDER_LRS = (0.03, 0.1, 0.3)
+# Chosen by `ladder_lr`; a test compares them with its results.
+LADDER_LR = dict.fromkeys(LADDER, 0.1)
+_ALL += [
+    Study(
+        "ladder_lr",
+        "Which learning rate for each network of the ladder? Two passes, judged on the validation images.",
+        {f"{name}, lr {lr}": {**model, "lr": lr} for name, model in LADDER.items() for lr in LADDER_LRS},
+        base={**RECIPE, "epochs": 2, "split": "validation"},
+        seeds=SEEDS[:3],
+    ),
+    Study(
+        "ladder",
+        "From LeNet to ResNet and beyond, all trained in one way, each at its own learning rate: which one, and why?",
+        {name: {**model, "lr": LADDER_LR[name]} for name, model in LADDER.items()},
+        base=RECIPE,
+        seeds=SEEDS[:3],
+    ),
+]
 if CHOSEN_BEST:
     _ALL.append(
         Study(
