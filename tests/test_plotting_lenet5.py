@@ -38,6 +38,35 @@ def test_the_squash_has_a_panel_for_each_curve():
     assert [label for _, label in labels(figure)] == ["f(a)", "slope"]
 
 
+def test_paths_of_prototypes_start_hollow_and_end_filled():
+    paths = np.stack([np.eye(3, 2) * step for step in (3.0, 2.0, 1.0)])
+    points, classes = np.zeros((6, 2)), np.array([0, 1, 2, 0, 1, 2])
+    panels = {"equation 8": (paths, points, classes), "equation 9": (paths, points, classes)}
+    figure = figures.prototype_paths(panels, ["0", "1", "2"], limit=2)
+    assert labels(figure) == [("first unit", "second unit"), ("first unit", "")]
+    assert [axis.get_title() for axis in figure.axes] == list(panels)
+    path, start, end = figure.axes[0].lines[:3]
+    assert list(path.get_xdata()) == [3, 2, 1]
+    assert (start.get_xdata()[0], start.get_markerfacecolor()) == (3, "white")
+    assert (end.get_xdata()[0], end.get_markerfacecolor() != "white") == (1, True)
+    assert len({line.get_marker() for line in figure.axes[0].lines[2::3]}) == 3
+
+
+def test_penalties_while_learning_are_named():
+    frame = pd.DataFrame({"right class": [84, 2], "nearest other": [84, 60]}, index=[0, 100])
+    axis = figures.penalties_while_learning(frame, 84).axes[0]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == list(frame)
+    assert [list(line.get_ydata()) for line in axis.lines] == [[84, 84], [84, 2], [84, 60]]
+
+
+def test_smallest_penalties_are_shares_of_each_group():
+    groups = {"digits": np.array([3.0, 1.0]), "clothes": np.array([30.0, 20.0, 10.0])}
+    axis = figures.smallest_penalties(groups, 20).axes[0]
+    assert axis.get_xscale() == "log"
+    assert [list(line.get_xdata()) for line in axis.lines] == [[20, 20], [1, 3], [10, 20, 30]]
+    assert list(axis.lines[2].get_ydata()) == pytest.approx([1 / 3, 2 / 3, 1])
+
+
 def test_schedules_are_logarithmic_and_named():
     figure = figures.schedules(np.arange(3), {"one": np.array([1, 0.5, 0.1]), "two": np.array([0.1, 1, 0.1])})
     axis = figure.axes[0]

@@ -1,4 +1,4 @@
-"""Figures of the chapters on the LeNet family: connection tables, the squash, errors beside published ones."""
+"""Figures of the chapters on the LeNet family: connection tables, the squash, penalties, errors."""
 
 from __future__ import annotations
 
@@ -53,6 +53,74 @@ def squash_curves(a: np.ndarray, curves: Mapping[str, np.ndarray], marked: Seque
         axis.axhline(0, color=COLORS["published"], linewidth=0.8)
         axis.plot(a, values, color=PALETTE["blue"], linestyle="-")
         axis.set(xlabel="a, the sum that enters", ylabel=name)
+    return figure
+
+
+def prototype_paths(
+    panels: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], names: Sequence[str], *, limit: float
+) -> Figure:
+    """Draw how prototypes move in a plane while a network learns, one panel for each way of learning.
+
+    Parameters
+    ----------
+    panels
+        Title -> where each prototype was at each step, shape (steps, K, 2); where the images lie at the end, shape
+        (n, 2); and their classes, shape (n,).
+    names
+        Of the K classes.
+    limit
+        Both axes run from minus this to this.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(8, 4.3), sharey=True, squeeze=False)
+    for axis, (title, (paths, points, classes)) in zip(axes[0], panels.items(), strict=True):
+        for k, (name, color, marker) in enumerate(zip(names, PALETTE.values(), "os^vDP*", strict=False)):
+            mine = points[classes == k]
+            axis.scatter(mine[:, 0], mine[:, 1], s=12, marker=marker, color=color, alpha=0.25, linewidths=0)
+            axis.plot(paths[:, k, 0], paths[:, k, 1], color=color, linestyle="-", linewidth=1.2)
+            axis.plot(*paths[0, k], marker=marker, color=color, markerfacecolor="white", markersize=9, linestyle="none")
+            axis.plot(*paths[-1, k], marker=marker, color=color, markersize=9, linestyle="none", label=name)
+        axis.set(title=title, xlabel="first unit", xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    axes[0, 0].set(ylabel="second unit")
+    axes[0, 0].legend(title="prototype of", loc="lower left")
+    return figure
+
+
+def penalties_while_learning(penalties: pd.DataFrame, start: float) -> Figure:
+    """Draw the penalty of the right class and the smallest of the others over the steps of a run.
+
+    Parameters
+    ----------
+    penalties
+        A row for each step looked at, the index; a column for each kind of penalty.
+    start
+        The penalty of a network that puts out zeros, drawn as a dotted line.
+    """
+    figure, axis = plt.subplots(figsize=(6.5, 3.2))
+    axis.axhline(start, color=COLORS["published"], linestyle=":", linewidth=1)
+    styles = zip(("-", "--", ":"), ("blue", "orange", "green"), strict=True)
+    for name, (linestyle, color) in zip(penalties, styles, strict=False):
+        axis.plot(penalties.index, penalties[name], linestyle=linestyle, color=PALETTE[color], label=name)
+    axis.set(xlabel="step", ylabel="penalty", ylim=(0, None))
+    axis.legend()
+    return figure
+
+
+def smallest_penalties(groups: Mapping[str, np.ndarray], threshold: float) -> Figure:
+    """Draw, for several groups of images, which share of them has a smallest penalty of at most so much.
+
+    Parameters
+    ----------
+    groups
+        Name -> the smallest of the penalties of each image, shape (n,).
+    threshold
+        From here on a network declines; drawn as a vertical line.
+    """
+    figure, axis = plt.subplots(figsize=(6.5, 3.2))
+    axis.axvline(threshold, color=COLORS["published"], linestyle=":", linewidth=1.5)
+    for name, values in groups.items():
+        axis.plot(np.sort(values), np.arange(1, len(values) + 1) / len(values), label=name)
+    axis.set(xlabel="smallest penalty (logarithmic)", ylabel="share of images below it", xscale="log", ylim=(0, 1.02))
+    axis.legend(loc="upper left")
     return figure
 
 
