@@ -1,4 +1,4 @@
-"""The command line: ``python -m course_utils doctor | data | train | study | results | explain``."""
+"""The command line: ``python -m course_utils doctor | data | train | study | results | explain | weights``."""
 
 from __future__ import annotations
 
