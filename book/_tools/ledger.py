@@ -20,7 +20,9 @@ CHAPTERS = {  # study -> the chapter that tells it
     "activation": "12_activation_and_pooling",
     "pooling": "12_activation_and_pooling",
     "conv_kernel": "13_kernel_and_pool_size",
+    "conv_kernel_same": "13_kernel_and_pool_size",
     "pool_size": "13_kernel_and_pool_size",
+    "no_pooling": "13_kernel_and_pool_size",
     "best": "14_best_combination",
     "mnist": "14_best_combination",
 }
