@@ -7,6 +7,7 @@ ASKED := $(PYTHON)
 PYTHON ?= $(if $(shell $(BIN)/python -c 'print(1)' 2>/dev/null),$(BIN)/python,python3)
 NOTEBOOKS :=
 STUDY :=
+NAME :=
 URL :=
 
 define CHECK_PYTHON
@@ -14,11 +15,11 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 6))' || { echo "set-up
 name a Python from 3.11 to 3.13, as in PYTHON=/path/to/python3.12 make book." >&2; exit 1; }
 endef
 
-.PHONY: help setup book test lab notebooks data study bench lint format repository clean FORCE
+.PHONY: help setup book test lab notebooks new-chapter data study bench lint format links colab-check pdf release repository clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 
 # An interpreter that was asked for by name and has another version than .venv makes the stamp out of date.
 ifneq ($(ASKED),)
@@ -44,7 +45,11 @@ lab: $(READY) ## open the notebooks in JupyterLab
 
 notebooks: $(READY) data ## write the ledger, execute the notebooks in place (NOTEBOOKS="notebooks/07_….ipynb" for some)
 	@$(BIN)/python book/_tools/ledger.py
+	@$(BIN)/python book/_tools/architecture.py
 	@$(BIN)/python book/_tools/notebooks.py $(NOTEBOOKS)
+
+new-chapter: $(READY) ## begin a chapter: its notebook, with the form of the others, and its entry in _toc.yml (NAME=16_alexnet)
+	@$(BIN)/python book/_tools/new_chapter.py '$(NAME)'
 
 data: $(READY) ## fetch and verify MNIST and Fashion-MNIST
 	@$(BIN)/python -m course_utils data --fetch || { echo "data: the lines above say which source failed and what to do by hand." >&2; exit 1; }
@@ -60,6 +65,18 @@ lint: $(READY) ## check style and types
 
 format: $(READY) ## write the style that lint checks
 	@$(BIN)/python -m ruff check --fix . && $(BIN)/python -m ruff format .
+
+links: $(READY) ## ask the web whether what the course links to is still there
+	@$(BIN)/python book/_tools/links.py
+
+colab-check: $(READY) data ## run the notebooks with Colab's packages, from empty folders (NOTEBOOKS="…" for some)
+	@$(BIN)/python book/_tools/colab_check.py $(NOTEBOOKS)
+
+pdf: book ## print the whole book into one file, _build/convolutional-networks-measured.pdf (needs Chromium)
+	@$(BIN)/python book/_tools/pdf.py
+
+release: book ## build the wheel and an archive of the book into dist, and print what remains to be done
+	@$(BIN)/python book/_tools/release.py
 
 repository: ## write the repository's address everywhere (URL=https://github.com/OWNER/NAME)
 	@$(CHECK_PYTHON)

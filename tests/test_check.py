@@ -3,11 +3,13 @@
 from collections import Counter
 from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from course_utils import check, judge
+from course_utils.exercises import EXERCISES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -222,3 +224,84 @@ def test_a_new_exercise_needs_cases_a_reference_and_misconceptions():
 
 def test_names_of_cases_are_unique():
     assert max(Counter(case.label for case in check.CONV2D_CASES).values()) == 1
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_numbers_are_judged_and_each_slip_is_named(name):
+    exercise = EXERCISES[name]
+    right = check.number(name, exercise.answer())
+    assert right.right
+    assert str(right) == f"Right. {exercise.why}"
+    for slip in exercise.slips:
+        feedback = check.number(name, slip.value())
+        assert not feedback.right
+        assert feedback.misconceptions == (slip.name,)
+        assert str(feedback) == f"Not yet. {slip.message}"
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_answer_and_slips_can_be_told_apart(name):
+    exercise = EXERCISES[name]
+    numbers = [exercise.answer(), *(slip.value() for slip in exercise.slips)]
+    assert not [pair for pair in combinations(numbers, 2) if exercise.agrees(*pair)]
+    assert len({slip.name for slip in exercise.slips}) == len(exercise.slips) >= 3
+
+
+# By hand, so that a change of the package cannot change a question's answer without a word.
+ANSWERS = {
+    "output size": 19,
+    "convolution parameters": 12_832,
+    "receptive field": 13,
+    "multiply-adds": 153_600,
+    "lenet in color": 62_006,
+    "flattened": 576,
+    "stack of three": 55.102,
+    "reduced branch": 14.5,
+    "batch-normalized": 73_984,
+    "four sigmoids": 256,
+    "loss floor": 3.6222,
+    "standard error": 0.003,
+    "logit from CAM": 3,
+    "CAM over Grad-CAM": 64,
+}
+
+
+def test_the_answers_are_those_worked_out_by_hand():
+    assert {name: exercise.answer() for name, exercise in EXERCISES.items()} == pytest.approx(ANSWERS, rel=1e-4)
+
+
+def test_an_attempt_near_a_rounded_answer_is_right():
+    assert check.number("stack of three", 55).right
+    assert check.number("loss floor", 3.62).right
+    assert not check.number("output size", 19.001).right
+
+
+@pytest.mark.parametrize("attempt", [19, 19.0, torch.tensor(19), torch.tensor([[19.0]]), np.int64(19)])
+def test_whatever_holds_the_number_will_do(attempt):
+    assert check.number("output size", attempt).right
+
+
+@pytest.mark.parametrize(
+    ("attempt", "part"),
+    [
+        (None, "this is nothing (None)."),
+        (..., "this is an ellipsis."),
+        (True, "this is a bool."),
+        ("19", "this is a str."),
+        ((19, 19), "this is a tuple."),
+        (float("nan"), "this is a float."),
+        (torch.ones(2), "this is a Tensor."),
+        (1, "1 is too small, and none of the slips"),
+        (1000.5, "1,000.5 is too large, and none of the slips"),
+    ],
+)
+def test_other_attempts_get_a_clear_message(attempt, part):
+    feedback = check.number("output size", attempt)
+    assert not feedback.right
+    assert feedback.misconceptions == ()
+    assert part in str(feedback)
+
+
+def test_an_unknown_exercise_lists_those_that_there_are():
+    with pytest.raises(ValueError, match="'output size', 'convolution parameters'"):
+        check.number("output shape", 19)

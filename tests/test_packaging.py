@@ -9,6 +9,7 @@ import environment
 import pytest
 import repository
 import yaml
+from colab_machine import COLAB
 from conftest import NOTEBOOKS, PROJECT, ROOT, course_files
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -19,7 +20,6 @@ import course_utils
 CORE = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 DIRECT = CORE + [Requirement(line) for extra in EXTRAS.values() for line in extra]
-COLAB = {"torch": "2.11.0", "torchvision": "0.26.0", "numpy": "2.1.0", "pandas": "2.2.2", "matplotlib": "3.10.0"}
 
 
 def read(name: str) -> str:
@@ -163,7 +163,7 @@ def test_traces_of_a_machine_are_found(text) -> None:
 
 
 def targets() -> dict[str, str]:
-    return dict(re.findall(r"^([a-z]+):.*## (.+)$", read("Makefile"), re.MULTILINE))
+    return dict(re.findall(r"^([a-z-]+):.*## (.+)$", read("Makefile"), re.MULTILINE))
 
 
 def test_every_make_target_is_documented() -> None:

@@ -1,4 +1,7 @@
-"""Build the book into `_build/html`; fail on any warning, and when a page of `_toc.yml` has no HTML."""
+"""Build the book into `_build/html`; fail on any warning, and when a page of `_toc.yml` has no HTML.
+
+The status page is written first, by `status`: it tells of the build itself.
+"""
 
 import shutil
 import subprocess
@@ -34,6 +37,10 @@ def missing_pages(root: Path = ROOT) -> list[str]:
 def main(root: Path = ROOT) -> int:
     """Build from nothing: Sphinx repeats no warning about a page that it takes from an earlier build."""
     shutil.rmtree(root / "_build", ignore_errors=True)
+    write_status = [sys.executable, str(Path(__file__).with_name("status.py"))]
+    if subprocess.run(write_status, cwd=root).returncode:
+        print("\nbook: not built; the status page could not be written, the lines above say why.", file=sys.stderr)
+        return 1
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(root), "-W", "--keep-going"]
     if subprocess.run(command, cwd=root).returncode:
         print("\nbook: not built; mend the warnings above and run `make book` again.", file=sys.stderr)

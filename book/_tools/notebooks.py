@@ -1,13 +1,14 @@
 """Execute all notebooks in place, in reading order, and keep of each run only what is the same every time.
 
-Usage: ``python book/_tools/notebooks.py [NOTEBOOK ...]``; without a name, all of them.
+Usage: ``python book/_tools/notebooks.py [NOTEBOOK ...]``; without a name, all of them. The seconds that each of the
+course's own took are kept in ``benchmarks/notebook_seconds.json``.
 """
 
 import sys
-import time
 from pathlib import Path
 
 import nbformat
+import timings
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, DeadKernelError
 from nbformat import NotebookNode
@@ -44,7 +45,7 @@ def main(names: list[str]) -> int:
         notebook = nbformat.read(path, as_version=4)
         place_setup_cell(notebook)
         print(f"{path.name} ...", end=" ", flush=True)
-        start = time.perf_counter()
+        watch = timings.Stopwatch()
         kernel = {"kernel_name": "python3", "resources": {"metadata": {"path": path.parent}}}
         try:
             NotebookClient(notebook, timeout=1200, record_timing=False, coalesce_streams=True, **kernel).execute()
@@ -54,8 +55,18 @@ def main(names: list[str]) -> int:
         clean(notebook)
         nbformat.validate(notebook)
         nbformat.write(notebook, path)
-        print(f"{time.perf_counter() - start:.0f} s", flush=True)
+        entry = watch.stop()
+        print(f"{entry['seconds']:.0f} s{note(path, entry)}", flush=True)
     return 0
+
+
+def note(path: Path, entry: dict) -> str:
+    """Keep the measurement, if the notebook is one of the course's pages, and say so."""
+    if path.resolve().parent != ROOT / "notebooks" or path.name.startswith("."):
+        return ""
+    from course_utils.device import pick_device
+
+    return f" ({timings.record(path.resolve(), pick_device().type, entry)})"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,12 @@ MENDS = {
     r'<div role="list" class="citation-list">': '<div class="citation-list">',
 }
 
+# page -> styles and scripts that it needs beside those of all pages
+FILES = {
+    "book/quizzes": ("quiz.css", "quiz.js"),
+    "book/stepper": ("stepper.css", "lenet.js", "stepper.js"),
+}
+
 
 def know_citations(app, env):
     """Let a link name a single work, ``../book/references.md#lecun1998gradient``, as if it were a heading."""
@@ -23,6 +29,29 @@ def know_citations(app, env):
         docname = citation.bibliography_key.docname
         slugs = env.metadata[docname].setdefault("myst_slugs", {})
         slugs[citation.citation_id] = (0, citation.citation_id, citation.key)
+
+
+def add_files(app, pagename, templatename, context, doctree):
+    """Let the pages with something to operate fetch what operates it."""
+    for name in FILES.get(pagename, ()):
+        if name.endswith(".css"):
+            app.add_css_file(name)
+        else:
+            app.add_js_file(name, defer="defer")
+
+
+# Jupyter Book's own has no language, no title and no icon.
+FRONT_DOOR = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url={first}">
+<link rel="icon" href="_static/{icon}">
+<title>{title}</title>
+</head>
+<body><p><a href="{first}">{title}</a></p></body>
+</html>
+"""
 
 
 def mend(html):
@@ -37,10 +66,16 @@ def mend_pages(app, exception):
     if exception is None and app.builder.format == "html":
         for page in Path(app.outdir).rglob("*.html"):
             page.write_text(mend(page.read_text(encoding="utf-8")), encoding="utf-8")
+        if app.builder.name == "html":
+            first = app.builder.get_target_uri(app.config.root_doc)
+            icon = Path(app.config.html_favicon).name
+            door = FRONT_DOOR.format(first=first, icon=icon, title=app.config.html_title)
+            (Path(app.outdir) / "index.html").write_text(door, encoding="utf-8")
 
 
 def setup(app):
     """Connect to Sphinx."""
     app.connect("env-updated", know_citations)
+    app.connect("html-page-context", add_files)
     app.connect("build-finished", mend_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

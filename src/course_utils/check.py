@@ -2,9 +2,11 @@
 
 >>> print(conv2d(lambda image, kernel, bias, stride, padding: image))  # doctest: +ELLIPSIS
 Not yet. One channel, kernel 3 x 3 is the first case that goes wrong. ...
+>>> print(number("output size", 20))
+Not yet. You rounded up. A last step that does not fit whole is not made: the formula rounds down.
 
-An exercise is a function of one argument that returns a `course_utils.judge.Feedback`, with cases, reference and
-misconceptions of its own beside it.
+`number` judges the exercises of `course_utils.exercises`. An exercise that asks for code is a function of one argument
+that returns a `course_utils.judge.Feedback`, with cases, reference and misconceptions of its own beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_utils.judge import Arguments, Case, Feedback, Misconception, judge
+from course_utils.checks import choose
+from course_utils.exercises import EXERCISES
+from course_utils.judge import Arguments, Case, Feedback, Misconception, judge, judge_number
 
 
 def _conv2d_case(label: str, channels: tuple[int, int], size: tuple[int, int, int], **settings: int) -> Case:
@@ -174,3 +178,27 @@ def conv2d(function: object) -> Feedback:
         Print it, or ask its `right`. A wrong or failing function gives a message, never an exception.
     """
     return judge(function, CONV2D_CASES, _conv2d_reference, CONV2D_MISCONCEPTIONS)
+
+
+def number(name: str, attempt: object) -> Feedback:
+    """Judge the answer to an exercise that asks for a number.
+
+    Parameters
+    ----------
+    name
+        Such as "output size"; `course_utils.exercises.EXERCISES` has all, with their questions.
+    attempt
+        An int or a float, or an array or tensor that holds one number.
+
+    Returns
+    -------
+    Feedback
+        If the number is that of a known slip, its message says which. An attempt that is no number gives a message,
+        never an exception.
+
+    Raises
+    ------
+    ValueError
+        If there is no exercise of that name.
+    """
+    return judge_number(attempt, choose(EXERCISES, name, "exercise"))

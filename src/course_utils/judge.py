@@ -1,14 +1,15 @@
-"""Judging a reader's function: run it, compare it with the right answer, and name the likely mistake.
+"""Judging a reader's function or number: compare it with the right answer, and name the likely mistake.
 
 An exercise (`course_utils.check` has them) is a list of cases, a reference that knows the answer, and a list of
 misconceptions. A misconception says how a wrong function differs from the right one: it changes the arguments before
 the reference sees them, or the output afterwards. If the reader's outputs are those of a misconception, or of two at
-once, in every case, the feedback names it.
+once, in every case, the feedback names it. For a number it is simpler: a slip has a number of its own.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from course_utils.exercises.forms import Exercise
 
 Arguments = dict[str, Any]
 
@@ -28,7 +31,7 @@ class Feedback:
     Attributes
     ----------
     right
-        Whether the function gave the right output in every case.
+        Whether the function gave the right output in every case, or the number is right.
     message
         What to tell the reader.
     misconceptions
@@ -103,6 +106,29 @@ def judge(
     right = [case.label for n, case in enumerate(cases) if n not in wrong]
     so_far = f" Right so far: {'; '.join(right)}." if right else ""
     return Feedback(False, f"Not yet. {where} {described}{so_far}")
+
+
+def judge_number(attempt: object, exercise: Exercise) -> Feedback:
+    """Compare a number with the answer of an exercise and with the numbers of its slips; never raises."""
+    value = _as_number(attempt)
+    if value is None:
+        return Feedback(False, f"Give one number; this is {_a(type(attempt).__name__)}.")
+    if exercise.agrees(value, exercise.answer()):
+        return Feedback(True, f"Right. {exercise.why}")
+    for slip in exercise.slips:
+        if exercise.agrees(value, slip.value()):
+            return Feedback(False, f"Not yet. {slip.message}", (slip.name,))
+    size = "small" if value < exercise.answer() else "large"
+    return Feedback(False, f"Not yet: {value:,.12g} is too {size}, and none of the slips that we know leads there.")
+
+
+def _as_number(attempt: object) -> float | None:
+    """The one finite number that this is, or holds."""
+    try:
+        value = float(attempt.item() if hasattr(attempt, "item") else attempt)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    return value if math.isfinite(value) and not isinstance(attempt, (bool, str)) else None
 
 
 def _arity(function: Callable[..., object], names: list[str]) -> str:

@@ -1,0 +1,41 @@
+"""Makes an interpreter look like Colab's and keeps it out of the course's repository, which Colab does not have.
+
+`colab_check` copies this file into the environment of each notebook, where a ``.pth`` file imports it whenever Python
+starts. Only the standard library is used.
+"""
+
+import importlib.metadata
+import os
+import sys
+from types import ModuleType
+
+WATCHED = ("open", "os.listdir", "os.scandir")
+refused: list[str] = []
+
+
+def watch(event: str, arguments: tuple) -> None:
+    """Audit hook: PermissionError for whatever lies in the folder ``COLAB_CHECK_FORBIDDEN``, and a note of it."""
+    if event in WATCHED and arguments and isinstance(arguments[0], str | bytes | os.PathLike):
+        path = os.path.abspath(os.fsdecode(arguments[0]))
+        forbidden = os.environ.get("COLAB_CHECK_FORBIDDEN", "")
+        if forbidden and (path == forbidden or path.startswith(forbidden + os.sep)):
+            refused.append(path)
+            raise PermissionError(f"{path} is in the course's repository, which a notebook on Colab cannot read")
+
+
+def report(packages: list[str]) -> dict:
+    """Peak memory of this process, versions of `packages`, and which files of the repository it asked for."""
+    import resource  # here, because Windows has none and the rest works there
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "imported": {name: sys.modules[name].__version__ for name in ("torch", "numpy") if name in sys.modules},
+        "refused": sorted(set(refused)),
+    }
+
+
+if "COLAB_CHECK_FORBIDDEN" in os.environ:
+    sys.modules["google.colab"] = ModuleType("google.colab")
+    sys.addaudithook(watch)
