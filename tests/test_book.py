@@ -72,7 +72,7 @@ def external(page: Page) -> list[str]:
 
 
 def bad_images(page: Page) -> list[str]:
-    """Images without alt text, or whose alt text is a file name; beside the logo stands what it means, so it has none."""
+    """Images without alt text, or whose alt text is a file name; the logo has none, for its words stand beside it."""
     return [
         image["src"]
         for image in page.images
