@@ -16,6 +16,8 @@ CHAPTERS = {  # study -> the chapter that tells it
     "optimizer": "09_learning_rate",
     "batch_size": "10_batch_size",
     "batch_size_equal_updates": "10_batch_size",
+    "linear_scaling": "10_batch_size",
+    "lr_batch": "10_batch_size",
     "epochs": "11_epochs",
     "activation": "12_activation_and_pooling",
     "pooling": "12_activation_and_pooling",

@@ -78,6 +78,12 @@ _ALL = [
         seeds=FIVE_SEEDS,
     ),
     Study(
+        "linear_scaling",
+        "Does a training stay what it is if the learning rate grows in proportion to the batch size?",
+        {f"batch {n}, lr {lr}": {"batch_size": n, "lr": lr} for n, lr in ((64, 0.225), (256, 0.9), (1024, 3.6))},
+        seeds=FIVE_SEEDS,
+    ),
+    Study(
         "epochs",
         "How long does it pay to train? 100 epochs, measured after each (figures 10, 14 and 15)",
         {"default": {"epochs": 100}},
