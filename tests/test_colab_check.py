@@ -60,7 +60,9 @@ def test_a_notebook_that_needs_nothing_passes(small, tmp_path) -> None:
         "import sys\nassert 'google.colab' in sys.modules\nassert sources['course_utils'].endswith('course.whl')",
         "import numpy",
     )
+    ballast = bytearray(1_200_000_000)  # what this process holds is no memory of the notebook's
     outcome = run(tmp_path, *cells)
+    assert len(ballast) > 1e9
     assert outcome.problems == []
     assert 0.01 < outcome.peak_gb < 1
 
