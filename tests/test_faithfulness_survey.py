@@ -51,7 +51,17 @@ def test_the_number_of_images_is_the_stated_one(table):
 
 def test_the_provenance_is_whole(table):
     details = table.attrs["provenance"]
-    assert {"device", "versions", "finished", "images", "seeds", "sha256", "options", "command"} <= set(details)
+    assert {
+        "device",
+        "versions",
+        "first_finished",
+        "last_finished",
+        "images",
+        "seeds",
+        "sha256",
+        "options",
+        "command",
+    } <= set(details)
     assert details["rows"] == len(table)
     assert len(details["photographs"]) == 7
 
@@ -109,7 +119,7 @@ def test_a_changed_table_is_refused(tmp_path):
 @pytest.mark.parametrize("text", [None, "{", "{}", "[]"])
 def test_a_table_without_its_provenance_is_refused(tmp_path, text):
     shutil.copytree(survey.survey_folder(), tmp_path, dirs_exist_ok=True)
-    beside = tmp_path / "provenance.json"
+    beside = tmp_path / "table.json"
     beside.unlink() if text is None else beside.write_text(text)
     with pytest.raises(ValueError, match=r"missing or damaged.*python -m course_utils\.faithfulness\.survey"):
         survey.load_survey(tmp_path)
@@ -146,7 +156,7 @@ def test_what_is_published_is_read_back(tmp_path):
     back = survey.load_survey(path.parent)
     assert back[["net", "method", "check", "better"]].equals(frame[["net", "method", "check", "better"]])
     np.testing.assert_allclose(back["mean"], frame["mean"], atol=1e-4)
-    assert json.loads((path.parent / "provenance.json").read_text())["rows"] == len(frame)
+    assert json.loads((path.parent / "table.json").read_text())["rows"] == len(frame)
 
 
 def test_the_command_measures_and_publishes(tmp_path, capsys):

@@ -10,8 +10,8 @@ import status
 import yaml
 from conftest import NOTEBOOKS, ROOT
 
+from course_utils.shipped_table import results_folder
 from course_utils.studies import STUDIES
-from course_utils.study import results_folder
 
 PUBLISHED = {path.stem for path in results_folder().glob("*.csv")} & set(STUDIES)
 
@@ -45,6 +45,15 @@ def test_provenance_is_that_of_the_records(page) -> None:
             assert f"| {fact} |" in line
         assert record["device_name"][0] in line
         assert record["versions"][0]["torch"] in line
+
+
+def test_tables_that_are_no_studies_are_there(page, tmp_path) -> None:
+    for path in results_folder().glob("*/*.csv"):
+        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        line = next(line for line in page.splitlines() if line.startswith(f"| {path.parent.name}/{path.stem} |"))
+        assert f"| {record['rows']} |" in line
+        assert record["command"] in line
+    assert "None so far." in status.tables_section(tmp_path)
 
 
 def notebooks(folder):

@@ -22,7 +22,10 @@ GROUPS = {  # name of a box -> what its modules do, and which they are
     "networks": ("models, layer tables", ("layers", "models")),
     "training": ("one loop for all", ("losses", "train")),
     "runs": ("one, or many at once", ("ensemble", "runs")),
-    "studies": ("arms x seeds, resumed, published", ("published", "store", "studies", "study", "workers")),
+    "studies": (
+        "arms x seeds, resumed, published",
+        ("published", "shipped_table", "store", "studies", "study", "workers"),
+    ),
     "choosing": ("settings, on validation images", ("search",)),
     "trained networks": ("ship with the package", ("shipped",)),
     "statistics": ("intervals, differences", ("stats",)),

@@ -16,8 +16,9 @@ import nbformat
 import timings
 import yaml
 
+from course_utils.shipped_table import results_folder
 from course_utils.studies import STUDIES
-from course_utils.study import load_results, results_folder
+from course_utils.study import load_results
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "book" / "status.md"
@@ -104,13 +105,29 @@ def studies_section(folder: Path | None = None) -> str:
     rows = []
     for name in published:
         record = load_results(name, folder).attrs["provenance"]
-        versions = sorted({f"torch {its['torch']}, Python {its['python']}" for its in record["versions"]})
-        device = f"{', '.join(record['device'])} ({', '.join(record['device_name'])})"
-        days = sorted({record["first_finished"][:10], record["last_finished"][:10]})
         counts = [str(record["runs"]), str(len(record["seeds"])), str(record["diverged"])]
-        rows.append([name, *counts, device, " to ".join(days), "; ".join(versions)])
+        rows.append([name, *counts, *origin(record)])
     header = ["study", "runs", "seeds", "diverged", "device", "date", "versions"]
     return "## Published results\n\n" + table(header, rows)
+
+
+def tables_section(folder: Path | None = None) -> str:
+    """How the measured tables came about that are no studies."""
+    rows = []
+    for path in sorted((folder or results_folder()).glob("*/*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name = path.relative_to(path.parents[1]).with_suffix("").as_posix()
+        rows.append([name, str(record["rows"]), *origin(record), f"`{record['command']}`"])
+    header = ["table", "rows", "device", "date", "versions", "measured by"]
+    return "## Other measured tables\n\n" + (table(header, rows) if rows else "None so far.\n")
+
+
+def origin(record: dict) -> list[str]:
+    """Device, days and versions of a record, in words."""
+    versions = sorted({f"torch {its['torch']}, Python {its['python']}" for its in record["versions"]})
+    days = sorted({record["first_finished"][:10], record["last_finished"][:10]})
+    device = f"{', '.join(record['device'])} ({', '.join(record['device_name'])})"
+    return [device, " to ".join(days), "; ".join(versions)]
 
 
 def not_run_section(measurements: dict[str, dict[str, dict]], folder: Path | None = None) -> str:
@@ -143,6 +160,7 @@ def text() -> str:
         build_section(),
         notebooks_section(paths, measurements),
         studies_section(),
+        tables_section(),
         not_run_section(measurements),
     ]
     return "\n".join([OPENING, *sections])

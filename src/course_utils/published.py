@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import collections
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from course_utils import runs
+from course_utils import runs, shipped_table
 from course_utils.device import pick_device
 from course_utils.store import Store
-from course_utils.study import Study, checksum, load_results, results_folder, to_frame
+from course_utils.study import Study, load_results, to_frame
 
 
 def available(folder: str | os.PathLike[str] | None = None) -> list[str]:
     """Names of the studies whose results are published."""
-    return sorted(path.stem for path in Path(folder or results_folder()).glob("*.csv"))
+    return sorted(path.stem for path in Path(folder or shipped_table.results_folder()).glob("*.csv"))
 
 
 def export(
@@ -60,13 +59,10 @@ def export(
     if not seeds:
         raise ValueError(f"study {study.name!r} has not one seed that is finished in all arms")
     frame = to_frame(study, records, seeds)
-    folder = Path(to or results_folder())
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(to or shipped_table.results_folder())
     csv = folder / f"{study.name}.csv"
-    _replace(csv, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     used = [records[key] for key, _, _ in study.jobs(seeds)]
-    details = describe(study, seeds, used) | {"rows": len(frame), "sha256": checksum(csv)}
-    _replace(csv.with_suffix(".json"), json.dumps(details, indent=2) + "\n")
+    shipped_table.write(csv, frame, describe(study, seeds, used))
     load_results(study.name, folder)
     return csv
 
@@ -75,11 +71,6 @@ def describe(study: Study, seeds: Sequence[int], records: Iterable[Mapping[str, 
     """How the results came about, ready for JSON."""
     records = list(records)
     settings, _ = runs.complete(study.base)
-
-    def distinct(name: str) -> list[Any]:
-        values = [record[name] for record in records]
-        return [value for index, value in enumerate(values) if value not in values[:index]]
-
     return {
         "study": study.name,
         "description": study.description,
@@ -91,20 +82,7 @@ def describe(study: Study, seeds: Sequence[int], records: Iterable[Mapping[str, 
         "runs": len(records),
         "diverged": sum(record["diverged"] is not None for record in records),
         "seconds": round(sum(record["seconds"] for record in records)),
-        "device": distinct("device"),
-        "device_name": distinct("device_name"),
-        "threads": distinct("threads"),
-        "method": distinct("method"),
-        "versions": distinct("versions"),
         "results_version": runs.RESULTS_VERSION,
-        "first_finished": min(record["finished"] for record in records),
-        "last_finished": max(record["finished"] for record in records),
+        **shipped_table.origin(records),
         "command": f"python -m course_utils study run {study.name} && python -m course_utils study export {study.name}",
     }
-
-
-def _replace(path: Path, text: str) -> None:
-    # Written beside it and moved over it, so that there is never half a file.
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(temporary, path)

@@ -20,8 +20,6 @@ and then
 from __future__ import annotations
 
 import collections
-import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -32,7 +30,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from course_utils import ensemble, runs
+from course_utils import ensemble, runs, shipped_table
 from course_utils.checks import choose, positive_int
 from course_utils.device import pick_device
 from course_utils.store import Store
@@ -274,11 +272,6 @@ def status(study: Study, *, device: str = "auto", folder: str | os.PathLike[str]
     return Status(study.name, len(jobs) - len(missing), len(jobs), diverged, left)
 
 
-def results_folder() -> Path:
-    """Where the package keeps published results."""
-    return Path(__file__).parent / "results"
-
-
 def load_results(name: str, folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """Published results of a study: the columns of `to_frame`, and how they came about in ``attrs["provenance"]``.
 
@@ -287,30 +280,12 @@ def load_results(name: str, folder: str | os.PathLike[str] | None = None) -> pd.
     ValueError
         If there are none of that name, or the CSV is not the one that was published.
     """
-    folder = Path(folder or results_folder())
+    folder = Path(folder or shipped_table.results_folder())
     names = sorted(path.stem for path in folder.glob("*.csv"))
     if name not in names:
         raise ValueError(
             f"no results of a study {name!r} are published; there are: {', '.join(map(repr, names)) or 'none'}. "
             f"To measure it: python -m course_utils study run {name}"
         )
-    csv = folder / f"{name}.csv"
-    try:
-        provenance = json.loads(csv.with_suffix(".json").read_text(encoding="utf-8"))
-        expected = provenance["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{csv.with_suffix('.json')} is missing or damaged: {error!r}") from error
-    if checksum(csv) != expected:
-        raise ValueError(
-            f"{csv} has been changed since it was published (its checksum differs from the one in the JSON beside "
-            f"it). Measured results are not edited by hand: restore it, or publish again with "
-            f"'python -m course_utils study export {name}'."
-        )
-    frame = pd.read_csv(csv, dtype={"arm": str, "diverged": bool})
-    frame.attrs["provenance"] = provenance
-    return frame
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a text file, the same whatever its line ends are."""
-    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+    again = f"python -m course_utils study export {name}"
+    return shipped_table.read(folder / f"{name}.csv", again, dtype={"arm": str, "diverged": bool})

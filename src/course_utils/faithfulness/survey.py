@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from course_utils import shipped_table
 from course_utils.attribution import METHODS, Explanation, explain
 from course_utils.checks import choose
 from course_utils.faithfulness.intervals import over_images
@@ -37,8 +37,8 @@ from course_utils.faithfulness.subjects import (
 )
 from course_utils.runs import provenance
 from course_utils.store import Store, study_folder
-from course_utils.study import checksum, results_folder
 
+COMMAND = "python -m course_utils.faithfulness.survey"
 VERSION = 1  # of the measurement; a new one does not take up the jobs of an old one
 LABELS = "lenet-relu-1000"  # the nets of the label check, as a row of the table
 GROUPS: dict[str, dict[str, str]] = {  # group -> its checks and which values are better
@@ -196,7 +196,9 @@ def survey(
             )
             report(f"{number} of {len(wanted)}: {name}, {method}, {group}")
         done[name, method, group] = kept.records[key]
-    return _tabulate(done)
+    frame = _tabulate(done)
+    frame.attrs["origin"] = shipped_table.origin(done.values())
+    return frame
 
 
 def _tabulate(done: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> pd.DataFrame:
@@ -229,39 +231,20 @@ def _interval(values: np.ndarray, what: str) -> dict[str, float]:
 
 def survey_folder() -> Path:
     """Where the package keeps the table that ships."""
-    return results_folder() / "faithfulness"
+    return shipped_table.results_folder() / "faithfulness"
 
 
 def load_survey(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """The table that ships, as `survey` returns it, and how it came about in ``attrs["provenance"]``.
 
-    Raises
-    ------
-    ValueError
-        If it is missing, or is not the one that was published.
+    Errors are those of `course_utils.shipped_table.read`.
     """
-    csv = Path(folder or survey_folder()) / "table.csv"
-    again = "measure it with 'python -m course_utils.faithfulness.survey'"
-    try:
-        details = json.loads(csv.with_name("provenance.json").read_text(encoding="utf-8"))
-        expected, found = details["sha256"], checksum(csv)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{csv} or provenance.json beside it is missing or damaged: {error!r}; {again}") from error
-    if found != expected:
-        raise ValueError(
-            f"{csv} has been changed since it was published (its checksum differs from the one in provenance.json). "
-            f"Measured results are not edited by hand: restore it, or {again}"
-        )
-    frame = pd.read_csv(csv).fillna({"better": ""})
-    frame.attrs["provenance"] = details
-    return frame
+    return shipped_table.read(Path(folder or survey_folder()) / "table.csv", COMMAND).fillna({"better": ""})
 
 
 def publish(frame: pd.DataFrame, folder: str | os.PathLike[str] | None = None) -> Path:
-    """Write ``table.csv`` and ``provenance.json`` and return the path of the table."""
+    """Write what `survey` returned to ``table.csv``, and ``table.json`` beside it; return the path of the table."""
     csv = Path(folder or survey_folder()) / "table.csv"
-    csv.parent.mkdir(parents=True, exist_ok=True)
-    csv.write_text(frame.to_csv(index=False, float_format="%.4f", lineterminator="\n"), encoding="utf-8", newline="\n")
     details = {
         "version": VERSION,
         "images": IMAGES | {"photographs": len(PHOTOGRAPHS)},
@@ -271,19 +254,17 @@ def publish(frame: pd.DataFrame, folder: str | os.PathLike[str] | None = None) -
         "steps": STEPS,
         "road_percentiles": {name: list(some) for name, some in ROAD.items()},
         "left_out": {LITE: [*STEEP, *SAME, "deconvnet"]},
-        **provenance(torch.device("cpu"), "single"),
-        "command": "python -m course_utils.faithfulness.survey",
-        "rows": len(frame),
-        "sha256": checksum(csv),
+        "not_randomized": {LITE: list(SLOW)},
+        **frame.attrs["origin"],
+        "command": COMMAND,
     }
-    csv.with_name("provenance.json").write_text(json.dumps(details, indent=2) + "\n", encoding="utf-8", newline="\n")
-    load_survey(csv.parent)
+    shipped_table.write(csv, frame, details, "%.4f")
     return csv
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m course_utils.faithfulness.survey", description=__doc__)
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--nets", nargs="+", default=[*NETS, LABELS], metavar="NET", help="default: all")
     parser.add_argument("--methods", nargs="+", default=[*METHODS, *RIVALS], metavar="METHOD", help="default: all")
     parser.add_argument("--store", help="folder of finished jobs (default: faithfulness under that of the studies)")
