@@ -287,6 +287,32 @@ def test_a_full_disk_stops_with_a_clear_error_and_can_be_taken_up(monkeypatch, e
     assert_same(run(TINY), expected)
 
 
+def test_whoever_looks_at_a_model_waits_for_a_run_in_another_thread():
+    seeded, looking, drawn = threading.Event(), threading.Event(), []
+
+    def draw():
+        with runs.alone():
+            seed_everything(0)
+            seeded.set()
+            looking.wait(10)
+            drawn.append(torch.rand(3))
+
+    def look():
+        seeded.wait(10)
+        runs.check({})
+
+    threads = [threading.Thread(target=target) for target in (draw, look)]
+    for thread in threads:
+        thread.start()
+    threads[1].join(0.5)
+    assert threads[1].is_alive()
+    looking.set()
+    for thread in threads:
+        thread.join()
+    seed_everything(0)
+    assert torch.equal(drawn[0], torch.rand(3))
+
+
 def test_two_runners_share_the_work(calls, expected):
     threads = [threading.Thread(target=run, args=(TINY,)) for _ in range(2)]
     for thread in threads:

@@ -157,8 +157,8 @@ def build(config: Mapping[str, Any]) -> nn.Module:
 
 
 def build_quietly(config: Mapping[str, Any]) -> nn.Module:
-    """The same, to look at: the global generator is left as it was."""
-    with torch.random.fork_rng([]):
+    """The same, to look at: the global generator is left as it was, and no thread draws from it in the meantime."""
+    with _one_at_a_time, torch.random.fork_rng([]):
         return build(config)
 
 
