@@ -16,6 +16,7 @@ from torchvision.models.mobilenetv2 import InvertedResidual as TorchvisionInvert
 
 from course_utils.layers import layer_table
 from course_utils.models.classics import SMALL, alexnet, convnext, densenet, googlenet, mobilenet, nin, resnet, vgg
+from course_utils.models.classics.alexnet import LocalResponseNorm
 from course_utils.models.classics.blocks import ConvNeXtBlock, DenseLayer, InvertedResidual, depthwise_separable
 from course_utils.models.classics.common import least_size, map_size
 from course_utils.models.classics.resnet import Residual, ZeroPadShortcut, residual_block
@@ -244,6 +245,26 @@ def test_local_response_normalization_is_the_papers():
         b[:, i] = a[:, i] / (2 + 1e-4 * (near**2).sum(1)) ** 0.75
     torch.testing.assert_close(model.conv1_lrn(a), b)
     assert [name for name, _ in model.named_children() if "lrn" in name] == ["conv1_lrn", "conv2_lrn"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 5, 9])
+def test_our_local_response_normalization_is_pytorchs(size):
+    ours, theirs = (kind(size, alpha=0.3, beta=0.6, k=1.5) for kind in (LocalResponseNorm, nn.LocalResponseNorm))
+    x = torch.randn(3, 7, 5, 4)
+    gradients = []
+    for layer in (ours, theirs):
+        leaf = x.clone().requires_grad_()
+        layer(leaf).pow(2).sum().backward()
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(*gradients)
+
+
+def test_local_response_normalization_keeps_its_small_sums_in_bfloat16():
+    layer, x = LocalResponseNorm(5, alpha=5e-4, k=2), torch.full((1, 6, 2, 2), 3.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(layer(x.bfloat16()), layer(x))
+    assert layer(x).max() < 3 * 2**-0.75
 
 
 def test_alexnets_ingredients_leave_the_parameters_as_they_are():

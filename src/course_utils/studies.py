@@ -259,6 +259,32 @@ LADDER: dict[str, dict[str, Any]] = {
     "MobileNet": {"model": "mobilenet_small"},
     "ConvNeXt": {"model": "convnext_small"},
 }
+# A small AlexNet with all that its paper brought together, and each ingredient taken away. At lr 0.1 it and its twin
+# with tanh both train well; both were tried at 0.03 too, on the validation images.
+ALEXNET: dict[str, Any] = {"model": "alexnet_small", "version": "paper"}
+ALEXNET_WITHOUT: dict[str, dict[str, Any]] = {
+    "tanh for ReLU": {"activation": "tanh"},
+    "no dropout": {"dropout": 0.0},
+    "no response normalization": {"lrn": False},
+    "pooling without overlap": {"overlapping_pooling": False},
+    "no augmentation": {"augment": "none"},
+    "neither dropout nor augmentation": {"dropout": 0.0, "augment": "none"},
+    "one group": {"groups": 1},
+}
+# Half the paper's channels. A plain network has the parameters of its twin with shortcuts to the last one.
+DEEP: dict[str, Any] = {"model": "resnet_small", "width": 0.5, "shortcut": "zero_pad"}
+# Each arm has what the arms before it have. The last two have all of it: once computed in float32, once for as long
+# as half an hour on one core allows.
+_ALL_STEPS: dict[str, Any] = {"loss": "smoothed_cross_entropy", "ema": 0.998}
+RECIPE_STEPS: dict[str, dict[str, Any]] = {
+    "constant rate": {"schedule": "constant", "augment": "none"},
+    "one-cycle": {"augment": "none"},
+    "crop and flip": {},
+    "smoothed labels": {"loss": "smoothed_cross_entropy"},
+    "averaged weights": _ALL_STEPS,
+    "in float32": {**_ALL_STEPS, "precision": "float32"},
+    "30 passes": {**_ALL_STEPS, "epochs": 30},
+}
 LADDER_LRS = (0.03, 0.1, 0.3)
 # Chosen by `ladder_lr`; a test compares them with its results.
 LADDER_LR = dict.fromkeys(LADDER, 0.1)
@@ -275,6 +301,34 @@ _ALL += [
         "From LeNet to ResNet and beyond, all trained in one way, each at its own learning rate: which one, and why?",
         {name: {**model, "lr": LADDER_LR[name]} for name, model in LADDER.items()},
         base=RECIPE,
+        seeds=SEEDS[:3],
+    ),
+    Study(
+        "ingredients",
+        "Which of its ingredients does a small AlexNet live on? Each taken away, six passes.",
+        {"AlexNet": {}, **ALEXNET_WITHOUT},
+        base={**RECIPE, "epochs": 6, **ALEXNET},
+        seeds=FIVE_SEEDS,
+    ),
+    Study(
+        "degradation",
+        "Do more layers make a plain network worse, on the images that it learns from too? And with shortcuts?",
+        {
+            "plain, 20 layers": {"depth": 20, "shortcut": "none"},
+            "plain, 56 layers": {"depth": 56, "shortcut": "none"},
+            "residual, 20 layers": {"depth": 20},
+            "residual, 56 layers": {"depth": 56},
+            "pre-activation, 56 layers": {"depth": 56, "preactivation": True},
+            "bottlenecks, 29 layers": {"depth": 29, "bottleneck": True},
+        },
+        base={**RECIPE, "epochs": 4, "augment": "none", **DEEP},
+        seeds=SEEDS[:3],
+    ),
+    Study(
+        "recipe",
+        "What does each step of a training recipe bring to a small ResNet? One is added to another.",
+        RECIPE_STEPS,
+        base={**RECIPE, "epochs": 10, "model": "resnet_small"},
         seeds=SEEDS[:3],
     ),
 ]
