@@ -7,7 +7,7 @@ import pytest
 from course_utils import claim_checks, claims, published
 from course_utils.__main__ import main
 from course_utils.claim_checks import NOT_REPRODUCED, REPRODUCED, UNDECIDED
-from course_utils.claims import NOT_MEASURED, SEED_CLAIMS
+from course_utils.claims import COURSE_CLAIMS, NOT_MEASURED, SEED_CLAIMS
 from course_utils.studies import STUDIES
 
 NOISE = np.random.default_rng(0).normal(size=(10, 30))
@@ -70,16 +70,20 @@ def test_epochs_are_compared_within_a_run():
     late = made_up(default=0.9).assign(epoch=2)
     assert claim_checks.epochs_similar(2, 1)(pd.concat([made_up(default=0.9), late])).outcome == REPRODUCED
     assert claim_checks.epochs_similar(2, 1)(pd.concat([made_up(default=0.8), late])).outcome == NOT_REPRODUCED
+    assert claim_checks.epochs_higher(2, 1)(pd.concat([made_up(default=0.8), late])).outcome == REPRODUCED
+    assert claim_checks.epochs_higher(2, 1)(pd.concat([made_up(default=0.9), late])).outcome == UNDECIDED
+    assert claim_checks.epochs_higher(1, 2)(pd.concat([made_up(default=0.8), late])).outcome == NOT_REPRODUCED
 
 
 def test_each_claim_is_well_formed():
-    assert len({claim.name for claim in SEED_CLAIMS}) == len(SEED_CLAIMS)
-    for claim in SEED_CLAIMS:
+    every = SEED_CLAIMS + COURSE_CLAIMS
+    assert len({claim.name for claim in every}) == len({claim.sentence for claim in every}) == len(every)
+    for claim in every:
         assert claim.study in STUDIES
         assert claim.sentence.endswith(".")
 
 
-@pytest.mark.parametrize("claim", SEED_CLAIMS, ids=lambda claim: claim.name)
+@pytest.mark.parametrize("claim", SEED_CLAIMS + COURSE_CLAIMS, ids=lambda claim: claim.name)
 def test_each_claim_can_be_checked_on_its_study(claim):
     epochs = range(1, 101) if claim.study == "epochs" else [1]
     arms = dict.fromkeys(STUDIES[claim.study].arms, 0.8)
@@ -89,7 +93,8 @@ def test_each_claim_can_be_checked_on_its_study(claim):
 
 def test_without_results_nothing_is_claimed(tmp_path):
     verdicts = claims.evaluate(folder=tmp_path)
-    assert len(verdicts) == len(SEED_CLAIMS)
+    assert len(verdicts) == len(SEED_CLAIMS) + len(COURSE_CLAIMS)
+    assert len(claims.evaluate(folder=tmp_path, claims=SEED_CLAIMS)) == len(SEED_CLAIMS)
     assert {verdict.outcome for verdict in verdicts} == {NOT_MEASURED}
     assert claims.evaluate(["lr"], tmp_path)[0].claim.study == "lr"
     assert claims.evaluate([], tmp_path) == []
@@ -100,6 +105,11 @@ def test_published_results_give_a_verdict_on_each_claim(name):
     for verdict in claims.evaluate([name]):
         assert verdict.outcome in (REPRODUCED, NOT_REPRODUCED, UNDECIDED)
         assert verdict.evidence
+
+
+@pytest.mark.parametrize("verdict", claims.evaluate(claims=COURSE_CLAIMS), ids=lambda verdict: verdict.claim.name)
+def test_what_our_pages_say_is_still_true(verdict):
+    assert verdict.outcome in (REPRODUCED, NOT_MEASURED), f"{verdict.claim.sentence} {verdict.evidence}"
 
 
 def test_the_command_prints_tables_and_claims(capsys):

@@ -29,7 +29,7 @@ GROUPS = {  # name of a box -> what its modules do, and which they are
     "choosing": ("settings, on validation images", ("search",)),
     "trained networks": ("ship with the package", ("shipped",)),
     "statistics": ("intervals, differences", ("stats",)),
-    "claims": ("sentences that can fail", ("claim_checks", "claims", "seed_tables")),
+    "claims": ("sentences that can fail", ("claim_checks", "course_claims", "seed_claims", "claims", "seed_tables")),
     "figures": ("the only module with matplotlib", ("plotting",)),
     "photographs": ("pictures and a network for them", ("photographs",)),
     "explanations": (

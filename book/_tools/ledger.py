@@ -38,7 +38,10 @@ lies wholly elsewhere, or that a difference which was reported is less than half
 interval holds both, at the number of seeds we have. A difference is taken seed by seed, and a run that failed counts
 with the accuracy at which it ended. What 'within' or 'about' means for a sentence is written in the function that
 checks it, in
-[`course_utils.claims`](https://github.com/OWNER/convolutional-networks-measured/blob/main/src/course_utils/claims.py).
+[`course_utils.claim_checks`](https://github.com/OWNER/convolutional-networks-measured/blob/main/src/course_utils/claim_checks.py).
+
+The source of a sentence is a table, a figure or a passage of the post, or this course. A sentence of ours that is no
+longer reproduced fails a test, and then the page that says it is changed.
 """
 
 
@@ -74,7 +77,11 @@ def text() -> str:
     by_study: dict[str, list[claims.Verdict]] = {}
     for verdict in verdicts:
         by_study.setdefault(verdict.claim.study, []).append(verdict)
-    total = f"Of {len(verdicts)} claims: {count(verdicts)}."
+    whose = (("the post", claims.SEED_CLAIMS), ("this course", claims.COURSE_CLAIMS))
+    total = "\n".join(
+        f"Of {len(said)} claims of {name}: {count([verdict for verdict in verdicts if verdict.claim in said])}."
+        for name, said in whose
+    )
     return "\n".join([OPENING, total, "", *(section(name, its) for name, its in by_study.items())])
 
 

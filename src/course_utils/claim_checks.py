@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
@@ -28,6 +29,31 @@ class Finding(NamedTuple):
 
 
 Check = Callable[[pd.DataFrame], Finding]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence that results can contradict.
+
+    Attributes
+    ----------
+    name
+        Short, unique.
+    sentence
+        What is claimed.
+    source
+        Where, for example "table 3".
+    study
+        Whose results decide.
+    check
+        Gives the finding from these results.
+    """
+
+    name: str
+    sentence: str
+    source: str
+    study: str
+    check: Check
 
 
 def _values(
@@ -140,6 +166,18 @@ def epochs_similar(later: int, earlier: int, margin: float = 0.01) -> Check:
         arm = results["arm"].iloc[0]
         difference = paired(_values(results, arm, epoch=later), _values(results, arm, epoch=earlier))
         outcome = _inside(difference.low, difference.high, -margin, margin)
+        return Finding(outcome, f"test_accuracy, epoch {later} minus epoch {earlier}: {difference}")
+
+    return check
+
+
+def epochs_higher(later: int, earlier: int) -> Check:
+    """After `later` epochs the accuracy is above that after `earlier` epochs of the same runs."""
+
+    def check(results: pd.DataFrame) -> Finding:
+        arm = results["arm"].iloc[0]
+        difference = paired(_values(results, arm, epoch=later), _values(results, arm, epoch=earlier))
+        outcome = _sign(difference.low, difference.high)
         return Finding(outcome, f"test_accuracy, epoch {later} minus epoch {earlier}: {difference}")
 
     return check

@@ -13,6 +13,7 @@ import pandas as pd
 
 from course_utils import claims, stats
 from course_utils.checks import choose
+from course_utils.seed_claims import SEED_CLAIMS
 from course_utils.study import load_results
 
 NUMBERS = ["train_loss", "train_accuracy", "test_accuracy"]
@@ -195,7 +196,7 @@ def verdicts(*studies: str) -> pd.DataFrame:
             "verdict": verdict.outcome,
             "evidence": verdict.evidence,
         }
-        for verdict in claims.evaluate(wanted)
+        for verdict in claims.evaluate(wanted, claims=SEED_CLAIMS)
     }
     columns = ["sentence", "source", "verdict", "evidence"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("claim")
