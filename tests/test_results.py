@@ -8,7 +8,9 @@ import pytest
 
 from course_utils import published, runs, stats, study
 from course_utils.__main__ import main
-from course_utils.studies import CHOSEN_BEST, CHOSEN_LR, LADDER_LR, STUDIES
+from course_utils.lenet_studies import CHOSEN_BEST, CHOSEN_LR
+from course_utils.network_studies import LADDER_LR
+from course_utils.studies import STUDIES
 from course_utils.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")

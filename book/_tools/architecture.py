@@ -24,7 +24,7 @@ GROUPS = {  # name of a box -> what its modules do, and which they are
     "runs": ("one, or many at once", ("ensemble", "runs")),
     "studies": (
         "arms x seeds, resumed, published",
-        ("published", "shipped_table", "store", "studies", "study", "workers"),
+        ("lenet_studies", "network_studies", "published", "shipped_table", "store", "studies", "study", "workers"),
     ),
     "choosing": ("settings, on validation images", ("search",)),
     "trained networks": ("ship with the package", ("shipped",)),

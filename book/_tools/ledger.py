@@ -16,7 +16,6 @@ CHAPTERS = {  # study -> the chapter that tells it
     "optimizer": "09_learning_rate",
     "batch_size": "10_batch_size",
     "batch_size_equal_updates": "10_batch_size",
-    "linear_scaling": "10_batch_size",
     "lr_batch": "10_batch_size",
     "epochs": "11_epochs",
     "activation": "12_activation_and_pooling",
@@ -25,6 +24,7 @@ CHAPTERS = {  # study -> the chapter that tells it
     "conv_kernel_same": "13_kernel_and_pool_size",
     "pool_size": "13_kernel_and_pool_size",
     "no_pooling": "13_kernel_and_pool_size",
+    "ingredients": "16_alexnet",
     "best": "14_best_combination",
     "mnist": "14_best_combination",
 }

@@ -161,23 +161,21 @@ def at_least(arms: Sequence[str], target: float, value: str = "test_accuracy") -
 
 def epochs_similar(later: int, earlier: int, margin: float = 0.01) -> Check:
     """After `later` epochs the accuracy is that after `earlier` epochs, give or take a margin."""
-
-    def check(results: pd.DataFrame) -> Finding:
-        arm = results["arm"].iloc[0]
-        difference = paired(_values(results, arm, epoch=later), _values(results, arm, epoch=earlier))
-        outcome = _inside(difference.low, difference.high, -margin, margin)
-        return Finding(outcome, f"test_accuracy, epoch {later} minus epoch {earlier}: {difference}")
-
-    return check
+    return _between_epochs(later, earlier, lambda low, high: _inside(low, high, -margin, margin))
 
 
 def epochs_higher(later: int, earlier: int) -> Check:
     """After `later` epochs the accuracy is above that after `earlier` epochs of the same runs."""
+    return _between_epochs(later, earlier, _sign)
+
+
+def _between_epochs(later: int, earlier: int, judge: Callable[[float, float], str]) -> Check:
+    """Judge the interval of what the first arm gains from one epoch to another."""
 
     def check(results: pd.DataFrame) -> Finding:
         arm = results["arm"].iloc[0]
         difference = paired(_values(results, arm, epoch=later), _values(results, arm, epoch=earlier))
-        outcome = _sign(difference.low, difference.high)
+        outcome = judge(difference.low, difference.high)
         return Finding(outcome, f"test_accuracy, epoch {later} minus epoch {earlier}: {difference}")
 
     return check

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from course_utils import runs
 from course_utils.checks import choose
 from course_utils.models.pretrained import INDEX, cards, weights_folder
-from course_utils.studies import RECIPE
+from course_utils.network_studies import RECIPE
 
 SEED = 0
 SHIPPED: dict[str, dict[str, Any]] = {
