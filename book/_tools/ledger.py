@@ -25,6 +25,7 @@ CHAPTERS = {  # study -> the chapter that tells it
     "pool_size": "13_kernel_and_pool_size",
     "no_pooling": "13_kernel_and_pool_size",
     "ingredients": "16_alexnet",
+    "normalization": "19_googlenet_and_batch_normalization",
     "best": "14_best_combination",
     "mnist": "14_best_combination",
 }

@@ -144,6 +144,20 @@ COURSE_CLAIMS = (
         higher("1, stride 1", "2"),
     ),
     Claim(
+        "course-standardized",
+        "Standardized pixels bring LeNet further in ten epochs.",
+        _OURS,
+        "normalization",
+        higher("standardized", "none"),
+    ),
+    Claim(
+        "course-batch-norm",
+        "In ten epochs batch normalization brings LeNet further than standardized pixels.",
+        _OURS,
+        "normalization",
+        higher("batch_norm", "standardized"),
+    ),
+    Claim(
         "course-alexnet-overlap",
         "Without overlap, which leaves pixels unread as well, a small AlexNet is worse.",
         _OURS,

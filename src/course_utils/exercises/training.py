@@ -99,7 +99,7 @@ TRAINING: dict[str, Exercise] = {
         "The last two maps have two places each, (2, 6) and (4, 0). The linear layer behind global average pooling "
         "has the weights 1 and -1 and the bias 1 for a class. What is the logit of the class?",
         _cam_logit,
-        "The class activation map is (2 - 4, 6 - 0) = (-2, 6). Its mean is 2, plus the bias 3.",
+        "The class activation map is (2 - 4, 6 - 0) = (-2, 6). Its mean is 2, and with the bias of 1 the logit is 3.",
         (
             Slip("bias forgotten", lambda: 2, "The mean of the map is right, but the logit is the mean plus the bias."),
             Slip("sum instead of mean", lambda: 5, "You added the places up. The pooling takes their mean."),
