@@ -39,6 +39,10 @@ RIGHT = {
     "power of a map": "AUC-Judd",
     "unread place": "the third",
     "brightest place": "1, like that of any class",
+    "parts of a product": "3 and 3",
+    "forgotten output": "guided backprop's",
+    "shirts without the mark": "fewer than 5",
+    "what is cut away": "57 %",
 }
 
 
@@ -71,10 +75,10 @@ def test_the_page_is_up_to_date() -> None:
     assert quizzes.PAGE.read_text(encoding="utf-8") == quizzes.text(), "run 'python book/_tools/quizzes.py'"
 
 
-def test_each_part_of_the_book_has_five_or_six_questions() -> None:
+def test_each_part_of_the_book_has_five_to_ten_questions() -> None:
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     assert set(PARTS) <= {part["caption"] for part in toc["parts"]}
-    assert all(5 <= len(questions) <= 6 for questions in PARTS.values())
+    assert all(5 <= len(questions) <= 10 for questions in PARTS.values())
     assert len(QUESTIONS) == sum(map(len, PARTS.values())), "names are unique"
 
 

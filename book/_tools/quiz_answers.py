@@ -8,12 +8,14 @@ from scipy import stats as scipy_stats
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils import attention, attribution, claim_checks, claims, facts, stats
-from course_utils.attribution import formulas
+from course_utils import attention, attribution, claim_checks, claims, facts, photographs, stats
+from course_utils.attribution import formulas, gradients
 from course_utils.facts.networks import construct
+from course_utils.faithfulness.survey import load_survey
 from course_utils.layers import layer_table
 from course_utils.models import classics, lenet, lenet5
 from course_utils.models.lecun_layers import count_connections
+from course_utils.planted_results import load_accuracies
 from course_utils.study import load_results
 
 
@@ -220,3 +222,37 @@ def brightest_place() -> str:
     found = attribution.explain(net, torch.rand(1, 1, 12, 12), 0, "cam")
     assert found.scores[0] < 0
     return f"{found.maps.max():.0f}"
+
+
+def parts_of_a_product() -> str:
+    """What integrated gradients give to two pixels, 2 and 3, whose product is the score."""
+    image = torch.tensor([[[[2.0, 3.0]]]])
+    parts, _ = gradients.integrated_gradients(lambda images: images.prod(-1).flatten(), image)
+    return " and ".join(f"{part:.0f}" for part in parts.flatten().tolist())
+
+
+def least_changed_by_a_random_output() -> str:
+    """Which of three methods' maps are most like themselves after the output layer was made random."""
+    table = load_survey()
+    table = table[(table["net"] == "resnet-fashion") & (table["check"] == "weights_output")].set_index("method")
+    found = str(table["mean"][["cam", "guided_backprop", "occlusion"]].idxmax())
+    others = table.loc[["cam", "guided_backprop", "occlusion"]].drop(index=found)
+    assert table["low"][found] > others["high"].max()
+    return found
+
+
+def shirts_without_the_mark() -> str:
+    """How many of 100 test shirts are named by networks that cheat, when the mark is taken away."""
+    table = load_accuracies().query("arm == 'cheat'").groupby("mark")["of_shirts"].mean() * 100
+    assert round(table["as trained"]) == 94
+    return "under 5" if table["none"] < 5 else "over 80" if table["none"] > 80 else "near 50"
+
+
+def share_of_the_picture() -> str:
+    """How much of a picture of 640 x 480 the network for photographs is shown."""
+    rows, columns = np.mgrid[:480, :640]
+    ramps = np.stack([columns * 255 / 639, rows * 255 / 479, 0 * rows], axis=2).round().astype(np.uint8)
+    model = photographs.PhotographModel(nn.Identity(), ())
+    seen = model.crop(photographs.Picture(ramps, "ramps")).astype(float)
+    width, height = (np.ptp(seen[..., channel]) / 255 for channel in (0, 1))
+    return min(("100 %", "77 %", "75 %", "57 %"), key=lambda share: abs(float(share[:-2]) - 100 * width * height))

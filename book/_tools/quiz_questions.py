@@ -346,6 +346,24 @@ PARTS: dict[str, tuple[Question, ...]] = {
             ),
             answers.untouched_by_a_power,
         ),
+        Question(
+            "parts of a product",
+            "25_looking_inside",
+            "3-integrated-gradients",
+            "A network's score is the product of two pixels. The image has the values 2 and 3, the baseline is black, "
+            "0 and 0. What do integrated gradients give to the two pixels?",
+            (
+                Choice("3 and 3", "3 and 3", "Half of the product each, and together the whole score."),
+                Choice(
+                    "6 and 6",
+                    "6 and 6",
+                    "That is the gradient at the image times the image. The parts sum to twice the score.",
+                ),
+                Choice("3 and 2", "3 and 2", "That is the gradient at the image, not yet multiplied with the way."),
+                Choice("2 and 3", "2 and 3", "Those are the pixels. Without either of them the score would be 0."),
+            ),
+            answers.parts_of_a_product,
+        ),
         asks("logit from CAM", "26_cam_and_grad_cam", "cam-the-mean-taken-back"),
         asks("CAM over Grad-CAM", "26_cam_and_grad_cam", "why-they-are-the-same"),
         Question(
@@ -382,6 +400,53 @@ PARTS: dict[str, tuple[Question, ...]] = {
                 Choice("1", "1, like that of any class", "Each map is scaled by itself, so a picture hides how much."),
             ),
             answers.brightest_place,
+        ),
+        Question(
+            "forgotten output",
+            "27_do_the_maps_tell_the_truth",
+            "check-1-forget-the-weights",
+            "The output layer of resnet-fashion gets random weights. Whose maps stay most like those of before?",
+            (
+                Choice("cam", "CAM's", "CAM takes its weights from that very layer. Its maps change a lot."),
+                Choice(
+                    "guided_backprop",
+                    "guided backprop's",
+                    "They hardly change, so they were hardly about the class that they were asked for.",
+                ),
+                Choice("occlusion", "occlusion's", "It asks the network itself, and that now answers something else."),
+            ),
+            answers.least_changed_by_a_random_output,
+        ),
+        Question(
+            "shirts without the mark",
+            "28_diagnosis",
+            "planting-the-cheat",
+            "In training, 95 of 100 shirts had a white mark in the corner. On test images marked in the same way the "
+            "networks name 94 of 100 shirts. The mark is taken away. How many are left?",
+            (
+                Choice("over 80", "more than 80", "Then the mark would have been an aid. It was all they had learned."),
+                Choice(
+                    "near 50",
+                    "about 50",
+                    "So many are named by networks that never saw a mark. These had no need to learn what a shirt is.",
+                ),
+                Choice("under 5", "fewer than 5", "One, on average: what was learned was the mark."),
+            ),
+            answers.shirts_without_the_mark,
+        ),
+        Question(
+            "what is cut away",
+            "29_your_own_picture",
+            "the-middle-square",
+            "A picture is 640 pixels wide and 480 high. It is shrunk until the shorter side has 256 pixels, and "
+            "of that the middle 224 x 224 are cut out. Which share of the picture does the network see?",
+            (
+                Choice("100 %", "100 %", "It would if the picture were squeezed into a square. It is cut."),
+                Choice("77 %", "77 %", "That holds for a square picture: 224² of 256². This one is wider than high."),
+                Choice("75 %", "75 %", "That is the middle square, 480 of 640. A margin is cut off on all sides, too."),
+                Choice("57 %", "57 %", "Three quarters for the square, and 224² of 256² of those. The rim is lost."),
+            ),
+            answers.share_of_the_picture,
         ),
     ),
 }
