@@ -49,8 +49,12 @@ NETWORK_STUDIES = [
     ),
     Study(
         "lenet5",
-        "What does LeNet-5 as published reach, with a rate that rises and falls, falls in steps, or stays?",
-        {name: {"schedule": name} for name in ("one_cycle", "step", "constant")},
+        "What does LeNet-5 as published reach, with a rate that rises and falls, falls in steps, or stays? And in the "
+        "paper's 20 passes?",
+        {
+            **{name: {"schedule": name} for name in ("one_cycle", "step", "constant")},
+            "one_cycle, 20 passes": {"epochs": 20},
+        },
         base={**HISTORICAL, **LENET5},
     ),
     Study(
