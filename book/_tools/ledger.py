@@ -27,6 +27,9 @@ CHAPTERS = {  # study -> the chapter that tells it
     "no_pooling": "13_kernel_and_pool_size",
     "ingredients": "16_alexnet",
     "normalization": "19_googlenet_and_batch_normalization",
+    "schedule": "09_learning_rate",
+    "initialization": "12_activation_and_pooling",
+    "degradation": "20_resnet",
     "best": "14_best_combination",
     "mnist": "14_best_combination",
 }
