@@ -11,17 +11,6 @@ def _closed_figures():
     plt.close("all")
 
 
-def results(arms=("plain, 20 layers", "residual, 56 layers")) -> pd.DataFrame:
-    rows = [
-        dict(arm=arm, seed=seed, epoch=epoch, train_loss=1.0, seconds=1.0, diverged=False)
-        | dict(train_accuracy=0.5 + 0.1 * epoch + 0.02 * seed, test_accuracy=0.4 + 0.1 * epoch + 0.02 * seed)
-        for arm in arms
-        for seed in (0, 1)
-        for epoch in (1, 2, 3)
-    ]
-    return pd.DataFrame(rows)
-
-
 def test_lines_count_from_one_and_tell_depths_apart():
     figure = resnet.lines([{"plain, 20 layers": [3, 2], "plain, 56 layers": [4.0, 5.0, 6.0]}], ["loss"], xlabel="step")
     (axis,) = figure.axes
@@ -52,28 +41,6 @@ def test_every_mapping_has_a_panel():
 def test_an_unknown_kind_is_named():
     with pytest.raises(ValueError, match="'dense'"):
         resnet.lines([{"dense, 20 layers": [1]}], ["a"], xlabel="block")
-    with pytest.raises(ValueError, match="'residual, 20 layers'"):
-        resnet.errors(results(), ["residual, 20 layers"])
-
-
-def test_errors_are_one_minus_accuracy_in_per_cent():
-    figure = resnet.errors(results(), ["plain, 20 layers"])
-    left, right = figure.axes
-    assert (left.get_ylabel(), right.get_ylabel()) == ("training error (%)", "test error (%)")
-    first, second, mean = left.lines
-    np.testing.assert_allclose(first.get_ydata(), [40, 30, 20])
-    np.testing.assert_allclose(second.get_ydata(), [38, 28, 18])
-    np.testing.assert_allclose(mean.get_ydata(), [39, 29, 19])
-    np.testing.assert_allclose(right.lines[-1].get_ydata(), [49, 39, 29])
-    assert list(left.get_xticks()) == [1, 2, 3]
-
-
-def test_a_diverged_run_counts_as_guessing():
-    rows = results(["plain, 20 layers"])
-    rows = rows[~((rows["seed"] == 1) & (rows["epoch"] == 3))]
-    rows.loc[(rows["seed"] == 1) & (rows["epoch"] == 2), "diverged"] = True
-    mean = resnet.errors(rows, ["plain, 20 layers"]).axes[0].lines[-1]
-    np.testing.assert_allclose(mean.get_ydata(), [39, 29, (20 + 90) / 2])
 
 
 def test_lesions_stand_beside_the_intact_network():

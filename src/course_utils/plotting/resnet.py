@@ -1,4 +1,4 @@
-"""Figures of residual networks: values along the depth of a network, and errors pass by pass."""
+"""Figures of residual networks: values along the depth of a network, and what is lost without a part of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_utils.checks import choose
@@ -21,7 +20,6 @@ KINDS = {
     "bottlenecks": PALETTE["purple"],
 }
 SHALLOW = "20 layers"
-GUESSING = 0.9  # error of a run that diverged: what guessing among ten classes gives
 
 
 def lines(
@@ -70,38 +68,6 @@ def lines(
     return figure
 
 
-def errors(results: pd.DataFrame, arms: Sequence[str]) -> Figure:
-    """Draw training error (left) and test error (right) after each pass: every run faintly, and the mean of an arm.
-
-    A run that diverged counts in the mean from then on with the error of guessing, 90 %; its own line ends.
-
-    Parameters
-    ----------
-    results
-        As `course_utils.study.load_results` gives them.
-    arms
-        Which arms to draw; their names are as in `lines`.
-
-    Raises
-    ------
-    ValueError
-        If an arm is not in the results or of an unknown kind.
-    """
-    known = dict.fromkeys(results["arm"])
-    for arm in arms:
-        choose(known, arm, "arm")
-    figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.6), sharey=True)
-    for axis, column in zip(axes, ("train_accuracy", "test_accuracy"), strict=True):
-        for arm in arms:
-            _draw_runs(axis, results[results["arm"] == arm], column, arm)
-    passes = sorted(results["epoch"].unique())
-    axes[0].set(ylabel="training error (%)", xlabel="pass", xticks=passes)
-    axes[1].set(ylabel="test error (%)", xlabel="pass", xticks=passes)
-    axes[1].tick_params(labelleft=True)
-    axes[0].legend(fontsize=8)
-    return figure
-
-
 def lesions(
     shallow: pd.DataFrame, deep: Mapping[str, float], *, intact: tuple[float, float], titles: tuple[str, str]
 ) -> Figure:
@@ -139,12 +105,3 @@ def lesions(
 def _look(arm: str) -> dict[str, Any]:
     kind = arm.split(",")[0]
     return {"color": choose(KINDS, kind, "kind of network"), "linestyle": "--" if SHALLOW in arm else "-"}
-
-
-def _draw_runs(axis: Axes, rows: pd.DataFrame, column: str, arm: str) -> None:
-    look = _look(arm)
-    table = 1 - rows.pivot(index="epoch", columns="seed", values=column)
-    axis.plot(table.index, 100 * table.to_numpy(), color=look["color"], alpha=0.3, linewidth=0.8, linestyle="-")
-    diverged = rows.loc[rows["diverged"], "seed"].unique()
-    table[diverged] = table[diverged].fillna(GUESSING)
-    axis.plot(table.index, 100 * table.mean(axis=1), label=arm, linewidth=2.2, marker="o", markersize=4, **look)
