@@ -127,6 +127,11 @@ def test_an_arm_keeps_its_color_and_no_other_takes_it():
     assert colors == {"first": PALETTE["blue"], "sigmoid": COLORS["sigmoid"], "relu": COLORS["relu"]}
 
 
+def test_epochs_are_whole_numbers():
+    (axis,) = studies.curves(results(epochs=4, a=0.8), ["a"]).axes
+    assert all(float(tick).is_integer() for tick in axis.get_xticks())
+
+
 def test_curves_refuse_what_they_cannot_show():
     frame = results(**{str(number): 0.8 for number in range(8)})
     with pytest.raises(ValueError, match="curves can tell 7 arms apart, given 8"):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from course_utils import stats
 from course_utils.checks import choose
@@ -179,6 +180,7 @@ def curves(
         name = (labels or {}).get(arm, arm)
         axis.plot(table.index, table.mean(axis=1), color=color, linestyle=style, linewidth=2.2, label=name)
     axis.set(xlabel="epoch", ylabel=ylabel or label)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     if ylim is not None:
         axis.set_ylim(*ylim)
     axis.legend(fontsize=8)
