@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -113,6 +114,7 @@ def _is_running(pid):
 def test_a_dask_cluster_that_loses_a_worker(expected):
     distributed = pytest.importorskip("distributed", reason="extra 'cluster' is not installed")
     with (
+        mock.patch.dict(os.environ),  # the cluster writes its limits here too: notebooks would inherit them
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
         ) as cluster,
