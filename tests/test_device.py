@@ -61,6 +61,19 @@ def test_a_cuda_index_beyond_the_last_says_how_many_there_are(machine):
         device.pick_device("cuda:1")
 
 
+def test_the_kind_of_a_device_that_is_not_there(machine):
+    machine()
+    assert [device.device_kind(name) for name in ("auto", None, "cuda:1", "mps", CUDA)] == [
+        "cpu",
+        "cpu",
+        "cuda",
+        "mps",
+        "cuda",
+    ]
+    with pytest.raises(ValueError, match="device 'gpu' is not known; allowed here: 'auto', 'cpu'"):
+        device.device_kind("gpu")
+
+
 @pytest.mark.parametrize("name", ["gpu", "", "CPU", "cuda:x", "cuda:-1", [], 1.5])
 def test_a_name_that_is_no_device_lists_the_allowed_ones(machine, name):
     machine()

@@ -416,6 +416,7 @@ def test_a_history_tells_what_was_done():
         "max_updates": None,
         "channels_last": False,
         "compile": False,
+        "cuda_graph": False,
         "augment": "none",
         "weight_decay": None,
         "ema": 0.0,
@@ -709,6 +710,17 @@ def test_the_average_is_what_is_measured():
     history = fit(model, TRAIN, TEST, lr=0.1, ema=0.9, **QUICK)
     assert history.test_accuracy[-1] == evaluate(model, TEST).accuracy
     assert history.settings["ema"] == 0.9
+
+
+def test_statistics_of_batch_normalization_are_those_of_the_averaged_weights():
+    model = relu_lenet(batch_norm=True)
+    fit(model, TRAIN, lr=0.5, ema=0.99, **QUICK | {"epochs": 2})
+    layer = next(module for module in model if isinstance(module, nn.BatchNorm2d))
+    inputs = []
+    handle = layer.register_forward_pre_hook(lambda module, given: inputs.append(given[0].detach()))
+    predict(model, TRAIN)
+    handle.remove()
+    torch.testing.assert_close(layer.running_mean, torch.cat(inputs).mean((0, 2, 3)), rtol=0.02, atol=0.02)
 
 
 def test_label_smoothing_is_torchs_and_is_what_the_loss_says():

@@ -20,7 +20,7 @@ FOUNDATION = "shared by all"
 GROUPS = {  # name of a box -> what its modules do, and which they are
     "data": ("files to tensors", ("augment", "data", "sources")),
     "networks": ("models, layer tables", ("layers", "models")),
-    "training": ("one loop for all", ("losses", "train")),
+    "training": ("one loop for all", ("cuda_graph", "losses", "train")),
     "runs": ("one, or many at once", ("ensemble", "runs")),
     "studies": (
         "arms x seeds, resumed, published",

@@ -45,10 +45,7 @@ def pick_device(device: str | torch.device | None = "auto") -> torch.device:
     available = available_devices()
     if device is None or device == "auto":
         return torch.device(available[0])
-    try:
-        chosen = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device {device!r} is not known; allowed here: 'auto', {_quoted(available)}") from error
+    chosen = _parse(device)
     if chosen.type not in available:
         hint = " On Colab: Runtime > Change runtime type > T4 GPU." if chosen.type == "cuda" else ""
         raise ValueError(f"device {str(chosen)!r} was asked for, but this machine has only {_quoted(available)}.{hint}")
@@ -57,6 +54,25 @@ def pick_device(device: str | torch.device | None = "auto") -> torch.device:
             f"device {str(chosen)!r} was asked for, but there are {torch.cuda.device_count()} CUDA devices"
         )
     return chosen
+
+
+def device_kind(device: str | torch.device | None = "auto") -> str:
+    """Kind of a device, "cpu", "cuda" or "mps", that need not be there: to read what another machine computed.
+
+    Raises
+    ------
+    ValueError
+        If the name is no device.
+    """
+    return pick_device().type if device is None or device == "auto" else _parse(device).type
+
+
+def _parse(device: str | torch.device) -> torch.device:
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        allowed = _quoted(available_devices())
+        raise ValueError(f"device {device!r} is not known; allowed here: 'auto', {allowed}") from error
 
 
 def _quoted(names: list[str]) -> str:

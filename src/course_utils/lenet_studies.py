@@ -38,7 +38,7 @@ OPTIMIZER_LRS: dict[str, tuple[float, ...]] = {
     "adamw": (0.001, 0.002, 0.004, 0.008),
 }
 # Chosen by `optimizer_lr`; a test compares them with its results.
-CHOSEN_LR = {"sgd": 0.9, "momentum": 0.1, "adagrad": 0.02, "rmsprop": 0.002, "adam": 0.004, "adamw": 0.004}
+CHOSEN_LR = {"sgd": 1.2, "momentum": 0.2, "adagrad": 0.04, "rmsprop": 0.004, "adam": 0.008, "adamw": 0.008}
 
 # Found by `course_utils.search` on the validation images; empty until that has been run. A test compares it with the
 # published results of the search.

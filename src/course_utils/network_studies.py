@@ -117,10 +117,22 @@ RECIPE_STEPS: dict[str, dict[str, Any]] = {
     "averaged weights": _ALL_STEPS,
     "in float32": {**_ALL_STEPS, "precision": "float32"},
     "30 passes": {**_ALL_STEPS, "epochs": 30},
+    "30 passes, twice as wide": {**_ALL_STEPS, "epochs": 30, "width": 2.0},
 }
 LADDER_LRS = (0.03, 0.1, 0.3)
 # Chosen by `ladder_lr`; a test compares them with its results.
-LADDER_LR = dict.fromkeys(LADDER, 0.1)
+LADDER_LR = {
+    "LeNet": 0.1,
+    "LeNet, ReLU and maximum": 0.1,
+    "AlexNet": 0.03,
+    "VGG": 0.1,
+    "NiN": 0.3,
+    "GoogLeNet": 0.3,
+    "ResNet": 0.3,
+    "DenseNet": 0.3,
+    "MobileNet": 0.3,
+    "ConvNeXt": 0.1,
+}
 NETWORK_STUDIES += [
     Study(
         "ladder_lr",
@@ -129,12 +141,13 @@ NETWORK_STUDIES += [
         base={**RECIPE, "epochs": 2, "split": "validation"},
         seeds=SEEDS[:3],
     ),
+    # four seeds: as many as were whole when the GPU on which it was measured had to be given back
     Study(
         "ladder",
         "From LeNet to ResNet and beyond, all trained in one way, each at its own learning rate: which one, and why?",
         {name: {**model, "lr": LADDER_LR[name]} for name, model in LADDER.items()},
         base=RECIPE,
-        seeds=SEEDS[:3],
+        seeds=SEEDS[:4],
     ),
     Study(
         "ingredients",

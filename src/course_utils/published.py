@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import runs, shipped_table
-from course_utils.device import pick_device
+from course_utils.device import device_kind
 from course_utils.store import Store
 from course_utils.study import Study, load_results, to_frame
 
@@ -34,7 +34,7 @@ def export(
     study
         What to publish.
     device
-        Whose store to take it from; as for `course_utils.device.pick_device`.
+        Whose store to take it from; as for `course_utils.device.device_kind`.
     store
         As for `course_utils.store.study_folder`.
     to
@@ -47,7 +47,7 @@ def export(
     ValueError
         If runs are missing and `partial` is false, or not one seed is whole.
     """
-    records = Store(store, pick_device(device).type).records
+    records = Store(store, device_kind(device)).records
     missing = collections.Counter(seed for key, _, seed in study.jobs() if key not in records)
     if missing and not partial:
         raise ValueError(

@@ -225,7 +225,8 @@ def train_one(config: Mapping[str, Any], seed: int, device: str = "cpu") -> tupl
         reason = None
         arguments = {name: settings[name] for name in FIT_ARGUMENTS + RECIPE_ARGUMENTS}
         try:
-            history = train.fit(model, train_split, test_split, seed=seed, device=place, progress=False, **arguments)
+            arguments |= dict(seed=seed, device=place, cuda_graph=place.type == "cuda", progress=False)
+            history = train.fit(model, train_split, test_split, **arguments)
         except train.TrainingDivergedError as error:
             history, reason = error.history, str(error)
         return record(config, seed, history, reason) | provenance(place, "single"), model

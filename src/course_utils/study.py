@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from course_utils import ensemble, runs, shipped_table
 from course_utils.checks import choose, positive_int
-from course_utils.device import pick_device
+from course_utils.device import device_kind, pick_device
 from course_utils.store import Store
 from course_utils.workers import Inline, Job, Runner, Workers
 
@@ -258,7 +258,7 @@ class Status:
 
 def status(study: Study, *, device: str = "auto", folder: str | os.PathLike[str] | None = None) -> Status:
     """Count what the store holds of a study."""
-    records = Store(folder, pick_device(device).type).records
+    records = Store(folder, device_kind(device)).records
     jobs = study.jobs()
     seconds = collections.defaultdict(list)
     for key, config, _ in jobs:

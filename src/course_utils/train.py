@@ -22,6 +22,7 @@ from torch.optim import lr_scheduler, swa_utils
 from tqdm import tqdm
 
 from course_utils.checks import checked_seed, choose, positive_int
+from course_utils.cuda_graph import GraphedStep
 from course_utils.data import Batches, Split
 from course_utils.device import Stopwatch, keep_freed_memory, pick_device
 from course_utils.device import precision as precision_context
@@ -31,6 +32,7 @@ from course_utils.modes import mode
 
 EVALUATION_BATCH = 1000
 SMALLEST_FUSED_BATCH = 16
+CALIBRATION_BATCHES = 50  # for the statistics of batch normalization that belong to averaged weights
 LARGEST_LR = torch.finfo(torch.float32).max
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -200,6 +202,7 @@ def fit(
     precision: str = "float32",
     channels_last: bool = False,
     compile: bool = False,
+    cuda_graph: bool = False,
     progress: bool = True,
 ) -> History:
     """Train a classifier, with cross-entropy unless told otherwise, in place, and measure it after each epoch.
@@ -234,8 +237,9 @@ def fit(
         What the optimizer is given, for all parameters; None leaves its own default.
     ema
         With a number between 0 and 1, an exponential moving average of the weights, of which each step keeps this
-        share, is what is measured, and what the model holds at the end. The statistics of batch normalization are the
-        last ones.
+        share, is what is measured, and what the model holds at the end. The statistics of batch normalization belong to
+        weights that averaging has changed, so they are taken anew from a few batches before each measurement (Izmailov
+        et al. 2018, section 3.2).
     device
         As for `course_utils.device.pick_device`.
     precision
@@ -244,6 +248,9 @@ def fit(
         Keep images with their channels innermost: often faster for wide networks on CUDA.
     compile
         Pass the model through `torch.compile` first. It takes a minute and needs a C++ compiler.
+    cuda_graph
+        Record the forward and backward pass once and replay it, see `course_utils.cuda_graph`: much faster on CUDA
+        where the network is small. Hooks, and what else the model does in Python, run while it is recorded only.
     progress
         Show a progress bar.
 
@@ -273,6 +280,10 @@ def fit(
     if not 0 <= ema < 1:
         raise ValueError(f"ema must be at least 0 and below 1, given {ema!r}")
     device = pick_device(device)
+    if cuda_graph and (device.type != "cuda" or compile):
+        raise ValueError(
+            f"cuda_graph works on CUDA and without compile, given device {str(device)!r}, compile={compile}"
+        )
     batches = Batches(train, batch_size, device, shuffle=True, seed=seed, mean=mean, std=std, augment=augment)
     model.to(device)
     if channels_last:
@@ -290,16 +301,28 @@ def fit(
     if compile:
         forward = torch.compile(forward)
     sgd = make_optimizer(model.parameters(), lr=lr)  # type: ignore[call-arg]
+
+    def compute_gradients(x: Tensor, y: Tensor) -> Tensor:
+        sgd.zero_grad(set_to_none=True)
+        logits = forward(x)
+        loss_function(logits, y).backward()
+        return logits.detach()
+
+    gradients: Callable[[Tensor, Tensor], Tensor] = compute_gradients
+    if cuda_graph:
+        gradients = GraphedStep(compute_gradients, model)
     if weight_decay is not None:
         for group in sgd.param_groups:
             group["weight_decay"] = weight_decay
     average = swa_utils.AveragedModel(model, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(ema)) if ema else None
+    plain_batches = Batches(train, batch_size, device, mean=mean, std=std)
     after_step = (lambda: None) if average is None else (lambda: average.update_parameters(model))
     updates = epochs * len(batches) if max_updates is None else min(max_updates, epochs * len(batches))
     scheduler = make_schedule(sgd, updates, lr)
     settings = dict(epochs=epochs, batch_size=batch_size, lr=lr, schedule=schedule, seed=seed, precision=precision)
     settings |= dict(optimizer=optimizer if isinstance(optimizer, str) else "custom", mean=mean, std=std)
     settings |= dict(loss=loss, max_updates=max_updates, channels_last=channels_last, compile=compile)
+    settings |= dict(cuda_graph=cuda_graph)
     settings |= dict(augment=augment, weight_decay=weight_decay, ema=ema)
     history = History(settings, str(device), torch.get_num_threads())
     labels = train.labels.to(device)
@@ -311,7 +334,7 @@ def fit(
             before = {name: value.clone() for name, value in model.state_dict().items()}
             with Stopwatch(device) as watch:
                 train_score = _epoch(
-                    forward, islice(batches, left), sgd, scheduler, loss_function, channels_last, after_step, labels
+                    gradients, islice(batches, left), sgd, scheduler, loss_function, channels_last, after_step, labels
                 )
                 loss_is_finite = math.isfinite(train_score.loss)
                 if not (loss_is_finite and all(bool(v.isfinite().all()) for v in model.state_dict().values())):
@@ -324,6 +347,8 @@ def fit(
                         history,
                     )
                 measured = model if average is None else average.module
+                if average is not None:
+                    swa_utils.update_bn((x for x, _ in islice(plain_batches, CALIBRATION_BATCHES)), measured)
                 test_score = None if test is None else evaluate(measured, test, mean=mean, std=std)
             history.train_loss.append(train_score.loss)
             history.train_accuracy.append(train_score.accuracy)
@@ -348,7 +373,7 @@ def _seed_generators(seed: int, device: torch.device) -> None:
 
 
 def _epoch(
-    forward: Callable[[Tensor], Tensor],
+    compute_gradients: Callable[[Tensor, Tensor], Tensor],
     batches: Iterable[tuple[Tensor, Tensor]],
     optimizer: torch.optim.Optimizer,
     scheduler: lr_scheduler.LRScheduler | None,
@@ -363,16 +388,14 @@ def _epoch(
     for x, y in batches:
         if channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        optimizer.zero_grad(set_to_none=True)
-        logits = forward(x)
-        loss_function(logits, y).backward()
+        logits = compute_gradients(x, y)
         optimizer.step()
         after_step()
         if scheduler is not None:
             scheduler.step()
         if all_logits is None:
             all_logits = logits.new_empty(len(labels), *logits.shape[1:])
-        all_logits[done : done + len(y)], all_labels[done : done + len(y)] = logits.detach(), y
+        all_logits[done : done + len(y)], all_labels[done : done + len(y)] = logits, y
         done += len(y)
     assert all_logits is not None
     return _score(all_logits[:done], all_labels[:done], loss_function)
