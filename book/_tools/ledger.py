@@ -30,6 +30,7 @@ CHAPTERS = {  # study -> the chapter that tells it
     "schedule": "09_learning_rate",
     "initialization": "12_activation_and_pooling",
     "degradation": "20_resnet",
+    "ladder": "22_ladder",
     "best": "14_best_combination",
     "mnist": "14_best_combination",
 }

@@ -262,4 +262,46 @@ COURSE_CLAIMS = (
         "degradation",
         higher("residual, 56 layers", "plain, 20 layers"),
     ),
+    Claim(
+        "course-ladder-relu",
+        "Under one recipe ReLU and maximum pooling alone make LeNet better by two points at least.",
+        _OURS,
+        "ladder",
+        higher("LeNet, ReLU and maximum", "LeNet", size=0.04),  # `higher` asks for half of the size
+    ),
+    Claim(
+        "course-ladder-resnet-first",
+        "A small ResNet is the most accurate of the ten.",
+        _OURS,
+        "ladder",
+        best("ResNet"),
+    ),
+    Claim(
+        "course-ladder-vgg-alexnet",
+        "A small VGG with batch normalization is better than a small AlexNet without it.",
+        _OURS,
+        "ladder",
+        higher("VGG", "AlexNet"),
+    ),
+    Claim(
+        "course-ladder-nin",
+        "NiN, with 368 parameters more than LeNet, is better than LeNet with ReLU and maximum pooling.",
+        _OURS,
+        "ladder",
+        higher("NiN", "LeNet, ReLU and maximum"),
+    ),
+    Claim(
+        "course-ladder-mobilenet",
+        "MobileNet is as good as VGG (within 0.01), with two thirds of its multiply-adds and four times its maps.",
+        _OURS,
+        "ladder",
+        similar("MobileNet", "VGG"),
+    ),
+    Claim(
+        "course-ladder-convnext",
+        "In twelve passes with this recipe ConvNeXt is worse than ResNet.",
+        _OURS,
+        "ladder",
+        higher("ResNet", "ConvNeXt"),
+    ),
 )

@@ -150,6 +150,13 @@ NETWORK_STUDIES += [
         seeds=SEEDS[:4],
     ),
     Study(
+        "ladder_seconds",
+        "How long does a step of each network of the ladder take on one core? Accuracies mean nothing here.",
+        {name: {**model, "lr": LADDER_LR[name]} for name, model in LADDER.items()},
+        base={**RECIPE, "max_updates": 60, "test_size": 100},
+        seeds=SEEDS[:3],
+    ),
+    Study(
         "ingredients",
         "Which of its ingredients does a small AlexNet live on? Each taken away, six passes.",
         {"AlexNet": {}, **ALEXNET_WITHOUT},
