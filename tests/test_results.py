@@ -8,7 +8,7 @@ import pytest
 
 from course_utils import published, runs, stats, study
 from course_utils.__main__ import main
-from course_utils.lenet_studies import CHOSEN_BEST, CHOSEN_LR
+from course_utils.lenet_studies import BEYOND, CHOSEN_BEST, CHOSEN_LR, OPTIMIZER_LRS
 from course_utils.network_studies import LADDER_LR
 from course_utils.studies import STUDIES
 from course_utils.study import Study
@@ -163,20 +163,28 @@ def test_published_results_are_what_the_code_gives(cell):
     assert record["test_accuracy"][0] == pytest.approx(test_accuracy, abs=0.1)
 
 
-@pytest.mark.skipif("optimizer_lr" not in PUBLISHED, reason="the study optimizer_lr is not published")
+def best_rate(name: str, prefix: str) -> float:
+    """The learning rate with the highest mean accuracy among arms "prefix, lr rate" of a study."""
+    table = stats.summarize(study.load_results(name))["test_accuracy"]
+    rows = table[[arm.rpartition(", lr ")[0] == prefix for arm in table.index]]
+    return float(rows.idxmax().rpartition(", lr ")[2])
+
+
+@pytest.mark.skipif("optimizer_lr_beyond" not in PUBLISHED, reason="the study optimizer_lr_beyond is not published")
 def test_the_chosen_learning_rates_are_the_best_on_the_validation_images():
-    table = stats.summarize(study.load_results("optimizer_lr"))["test_accuracy"]
     for optimizer, lr in CHOSEN_LR.items():
-        rows = table[[arm.startswith(f"{optimizer}, ") for arm in table.index]]
-        assert rows.idxmax() == f"{optimizer}, lr {lr}"
+        best = best_rate("optimizer_lr", optimizer)
+        assert (best == max(OPTIMIZER_LRS[optimizer])) == (optimizer in BEYOND)
+        if optimizer in BEYOND:
+            assert best == BEYOND[optimizer][0]
+            best = best_rate("optimizer_lr_beyond", optimizer)
+        assert best == lr
 
 
 @pytest.mark.skipif("ladder_lr" not in PUBLISHED, reason="the study ladder_lr is not published")
 def test_the_ladders_learning_rates_are_the_best_on_the_validation_images():
-    table = stats.summarize(study.load_results("ladder_lr"))["test_accuracy"]
     for network, lr in LADDER_LR.items():
-        rows = table[[arm.rpartition(", ")[0] == network for arm in table.index]]
-        assert rows.idxmax() == f"{network}, lr {lr}"
+        assert best_rate("ladder_lr", network) == lr
 
 
 @pytest.mark.skipif("search_finals" not in PUBLISHED, reason="the search is not published")
