@@ -37,7 +37,7 @@ OPTIMIZER_LRS: dict[str, tuple[float, ...]] = {
     "adam": (0.001, 0.002, 0.004, 0.008),
     "adamw": (0.001, 0.002, 0.004, 0.008),
 }
-# Four of the six best rates are the highest of their rows, so twice those (for SGD half as much again) were tried too.
+# Four of the six best rates are the highest of their rows, so twice those (for SGD half as much again) get a try, too.
 BEYOND: dict[str, tuple[float, ...]] = {
     "sgd": (1.2, 1.8),
     "momentum": (0.2, 0.4),

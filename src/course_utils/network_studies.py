@@ -106,8 +106,8 @@ ALEXNET_WITHOUT: dict[str, dict[str, Any]] = {
 }
 # Half the paper's channels. A plain network has the parameters of its twin with shortcuts to the last one.
 DEEP: dict[str, Any] = {"model": "resnet_small", "width": 0.5, "shortcut": "zero_pad"}
-# Each arm has what the arms before it have. The last two have all of it: once computed in float32, once for as long
-# as half an hour on one core allows.
+# Each arm has what the arms before it have. The last three have all of it: once computed in float32, once for as long
+# as half an hour on one core allows, and once so long and with four times the weights, which is for a GPU.
 _ALL_STEPS: dict[str, Any] = {"loss": "smoothed_cross_entropy", "ema": 0.998}
 RECIPE_STEPS: dict[str, dict[str, Any]] = {
     "constant rate": {"schedule": "constant", "augment": "none"},
