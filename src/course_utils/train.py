@@ -315,14 +315,13 @@ def fit(
         for group in sgd.param_groups:
             group["weight_decay"] = weight_decay
     average = swa_utils.AveragedModel(model, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(ema)) if ema else None
-    plain_batches = Batches(train, batch_size, device, mean=mean, std=std)
     after_step = (lambda: None) if average is None else (lambda: average.update_parameters(model))
     updates = epochs * len(batches) if max_updates is None else min(max_updates, epochs * len(batches))
     scheduler = make_schedule(sgd, updates, lr)
     settings = dict(epochs=epochs, batch_size=batch_size, lr=lr, schedule=schedule, seed=seed, precision=precision)
     settings |= dict(optimizer=optimizer if isinstance(optimizer, str) else "custom", mean=mean, std=std)
-    settings |= dict(loss=loss, max_updates=max_updates, channels_last=channels_last, compile=compile)
-    settings |= dict(cuda_graph=cuda_graph)
+    settings |= dict(loss=loss, max_updates=max_updates, channels_last=channels_last)
+    settings |= dict(compile=compile, cuda_graph=cuda_graph)
     settings |= dict(augment=augment, weight_decay=weight_decay, ema=ema)
     history = History(settings, str(device), torch.get_num_threads())
     labels = train.labels.to(device)
@@ -348,7 +347,8 @@ def fit(
                     )
                 measured = model if average is None else average.module
                 if average is not None:
-                    swa_utils.update_bn((x for x, _ in islice(plain_batches, CALIBRATION_BATCHES)), measured)
+                    plain = Batches(batches.split, batch_size, device, mean=mean, std=std)
+                    swa_utils.update_bn((x for x, _ in islice(plain, CALIBRATION_BATCHES)), measured)
                 test_score = None if test is None else evaluate(measured, test, mean=mean, std=std)
             history.train_loss.append(train_score.loss)
             history.train_accuracy.append(train_score.accuracy)
