@@ -311,4 +311,18 @@ COURSE_CLAIMS = (
         "ladder",
         higher("ResNet", "ConvNeXt"),
     ),
+    Claim(
+        "course-best-fails",
+        "Learning rate 1.2 with batch 8, or 1.4 with batch 16, and ReLU after the convolutions are worse than the default.",
+        _OURS,
+        "best",
+        higher("default", ("lr 1.2, batch 8", "lr 1.4, batch 16")),
+    ),
+    Claim(
+        "course-best-loss",
+        "Both literal combinations end at a higher training loss than the default.",
+        _OURS,
+        "best",
+        higher(("lr 1.2, batch 8", "lr 1.4, batch 16"), "default", "train_loss"),
+    ),
 )
