@@ -313,7 +313,7 @@ COURSE_CLAIMS = (
     ),
     Claim(
         "course-best-fails",
-        "Learning rate 1.2 with batch 8, or 1.4 with batch 16, and ReLU after the convolutions are worse than the default.",
+        "Lr 1.2 at batch 8, and lr 1.4 at batch 16, with ReLU after the convolutions are worse than the default.",
         _OURS,
         "best",
         higher("default", ("lr 1.2, batch 8", "lr 1.4, batch 16")),
@@ -324,5 +324,19 @@ COURSE_CLAIMS = (
         _OURS,
         "best",
         higher(("lr 1.2, batch 8", "lr 1.4, batch 16"), "default", "train_loss"),
+    ),
+    Claim(
+        "course-optimizers",
+        "Momentum, RMSprop, Adam and AdamW, each at its own rate, are better than SGD at its own.",
+        _OURS,
+        "optimizer",
+        higher(("momentum", "rmsprop", "adam", "adamw"), "sgd"),
+    ),
+    Claim(
+        "course-adamw",
+        "AdamW is as good as Adam (within 0.01).",
+        _OURS,
+        "optimizer",
+        similar("adamw", "adam"),
     ),
 )
