@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from course_utils.plotting import COLORS, PALETTE, plt
+from course_utils.plotting.studies import panels
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "*")
 
@@ -42,7 +42,7 @@ def trials(table: pd.DataFrame, *, group: str = "batch_size", ylabel: str = "val
     if len(names) > len(MARKERS):
         raise ValueError(f"trials can tell {len(MARKERS)} groups apart, given {len(names)} of {group!r}")
     failed = table["failed"].astype(bool)
-    figure, axis, strip = _panels(bool(failed.any()))
+    figure, axis, strip = panels(bool(failed.any()))
     label = group.replace("_", " ")
     for name, marker, color in zip(names, MARKERS, PALETTE.values(), strict=False):
         style: dict[str, Any] = dict(marker=marker, linestyle="none", color=color, markersize=7)
@@ -130,13 +130,3 @@ def _check(table: pd.DataFrame, columns: Sequence[str]) -> None:
         raise ValueError(f"the table of trials lacks {', '.join(map(repr, missing))}")
     if not len(table):
         raise ValueError("there is no trial to draw")
-
-
-def _panels(two: bool) -> tuple[Figure, Axes, Axes | None]:
-    """A figure with one axis, or with a low strip under it."""
-    if not two:
-        figure, axis = plt.subplots(figsize=(7.5, 3.8))
-        return figure, axis, None
-    figure, (axis, strip) = plt.subplots(2, 1, figsize=(7.5, 4.4), sharex=True, height_ratios=(6, 1))
-    axis.tick_params(axis="x", labelbottom=False)
-    return figure, axis, strip
