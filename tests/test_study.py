@@ -103,6 +103,7 @@ def test_a_new_version_of_the_results_is_a_new_key(monkeypatch):
         ({"optimizer": "sdg"}, "optimizer 'sdg'"),
         ({"schedule": "linear"}, "schedule 'linear'"),
         ({"precision": "half"}, "precision 'half'"),
+        ({"channels_last": "yes"}, "channels_last must be true or false, given 'yes'"),
         ({"epochs": 0}, "epochs must be a positive integer"),
         ({"batch_size": 2.5}, "batch_size must be a positive integer"),
         ({"train_size": 0}, "train_size must be a positive integer"),
@@ -163,6 +164,14 @@ def test_a_run_is_what_fit_does_by_hand():
     )
     record = runs.run_one(config, 3)
     assert [record[name] for name in NUMBERS] == [getattr(history, name) for name in NUMBERS]
+
+
+def test_the_layout_in_memory_is_a_setting_and_changes_no_more_than_rounding():
+    config = SHORT | {"max_updates": 3}
+    plain, innermost = (runs.run_one(config | {"channels_last": value}, 0) for value in (False, True))
+    assert plain["key"] != innermost["key"]
+    assert innermost["config"]["channels_last"] is True
+    assert innermost["train_loss"] == pytest.approx(plain["train_loss"], rel=1e-5)
 
 
 def test_a_run_depends_on_its_seed_and_on_nothing_before_it():

@@ -54,6 +54,7 @@ DEFAULTS: dict[str, Any] = {
     "weight_decay": None,  # the optimizer's own
     "ema": 0.0,
     "precision": "float32",  # "tf32" and "bfloat16" are faster on a GPU; they are other runs, never mixed with these
+    "channels_last": False,  # faster for deep networks, also on a CPU; it rounds otherwise, so these are other runs too
 }
 SPLITS = ("test", "validation")
 FIT_ARGUMENTS = (
@@ -69,7 +70,7 @@ FIT_ARGUMENTS = (
     "precision",
 )
 # For networks larger than LeNet. `course_utils.ensemble` does not have them: such runs go one by one.
-RECIPE_ARGUMENTS = ("augment", "weight_decay", "ema")
+RECIPE_ARGUMENTS = ("augment", "weight_decay", "ema", "channels_last")
 
 _one_at_a_time = threading.RLock()
 
@@ -100,6 +101,8 @@ def complete(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     for name in ("train_size", "test_size", "max_updates"):
         if settings[name] is not None:
             positive_int(settings[name], name)
+    if not isinstance(settings["channels_last"], bool):
+        raise ValueError(f"channels_last must be true or false, given {settings['channels_last']!r}")
     choose(data.CLASSES, settings["dataset"], "dataset")
     choose(dict.fromkeys(SPLITS), settings["split"], "split")
     choose(LOSSES, settings["loss"], "loss")

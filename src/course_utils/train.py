@@ -245,7 +245,7 @@ def fit(
     precision
         ``"float32"``, ``"tf32"`` (CUDA) or ``"bfloat16"`` (autocast).
     channels_last
-        Keep images with their channels innermost: often faster for wide networks on CUDA.
+        Keep images with their channels innermost: often faster for wide networks on CUDA, and for deep ones on a CPU.
     compile
         Pass the model through `torch.compile` first. It takes a minute and needs a C++ compiler.
     cuda_graph

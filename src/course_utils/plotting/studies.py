@@ -67,7 +67,7 @@ def arms(
     names = list(dict.fromkeys(runs["arm"]))
     where, is_number = _positions(names, log)
     failed = runs[runs["failed"]]
-    figure, axis, strip = _panels(bool(len(failed)))
+    figure, axis, strip = panels(bool(len(failed)))
     bottom = strip if strip is not None else axis
     span = (max(where.values()) - min(where.values())) or 1.0
     step = min(np.diff(sorted(where.values())), default=1.0)
@@ -260,7 +260,7 @@ def _ticks(axis: Axes, names: Sequence[str], where: Mapping[str, float], is_numb
     )
 
 
-def _panels(two: bool) -> tuple[Figure, Axes, Axes | None]:
+def panels(two: bool) -> tuple[Figure, Axes, Axes | None]:
     """A figure with one axis, or with a low strip under it."""
     if not two:
         figure, axis = plt.subplots(figsize=(7.5, 3.8))
