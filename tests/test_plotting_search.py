@@ -69,7 +69,7 @@ def test_the_staircase_is_the_best_so_far():
     (stairs,) = (line for line in axis.lines if line.get_drawstyle() == "steps-post")
     np.testing.assert_allclose(stairs.get_ydata(), [0.84, 0.85, 0.85, 0.86])
     (end,) = (line for line in axis.lines if line.get_linestyle() == ":")
-    assert end.get_xdata()[0] == 2.5
+    assert end.get_xdata()[0] == 1.5  # the first trial is number 0
     assert axis.get_ylim()[0] < 0.83 < 0.86 < axis.get_ylim()[1]
     assert [text.get_text() for text in axis.texts] == ["drawn at random "]
 
@@ -77,7 +77,7 @@ def test_the_staircase_is_the_best_so_far():
 def test_trials_far_below_are_arrows_at_the_edge():
     axis = search.best_so_far([0.1, 0.88, 0.89, 0.9, 0.1]).axes[0]
     (arrows,) = (line for line in axis.lines if line.get_marker() == "v")
-    np.testing.assert_allclose(arrows.get_xdata(), [1, 5])
+    np.testing.assert_allclose(arrows.get_xdata(), [0, 4])
     np.testing.assert_allclose(arrows.get_ydata(), axis.get_ylim()[0])
     assert not axis.texts
 

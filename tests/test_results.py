@@ -187,7 +187,6 @@ def test_the_ladders_learning_rates_are_the_best_on_the_validation_images():
         assert best_rate("ladder_lr", network) == lr
 
 
-@pytest.mark.skipif("search_finals" not in PUBLISHED, reason="the search is not published")
 def test_the_chosen_settings_are_the_best_on_the_validation_images():
     results = study.load_results("search_finals")
     best = results.attrs["provenance"]["arms"][stats.summarize(results)["test_accuracy"].idxmax()]

@@ -33,6 +33,7 @@ CHAPTERS = {  # study -> the chapter that tells it
     "degradation": "20_resnet",
     "ladder": "22_ladder",
     "best": "14_best_combination",
+    "best_chosen": "14_best_combination",
     "mnist": "14_best_combination",
 }
 OPENING = """# Ledger of claims

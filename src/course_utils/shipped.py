@@ -14,12 +14,14 @@ from safetensors.torch import save
 
 from course_utils import runs
 from course_utils.checks import choose
+from course_utils.lenet_studies import CHOSEN_BEST
 from course_utils.models.pretrained import INDEX, cards, weights_folder
 from course_utils.network_studies import RECIPE
 
 SEED = 0
 SHIPPED: dict[str, dict[str, Any]] = {
     "lenet-fashion": {},
+    "lenet-best-fashion": CHOSEN_BEST,
     "resnet-fashion": {"model": "resnet_small", **RECIPE},
     "nin-fashion": {"model": "nin_small", "batch_norm": True, **RECIPE},
     "vgg-fashion": {"model": "vgg_small", "batch_norm": True, **RECIPE},

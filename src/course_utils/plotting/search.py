@@ -76,8 +76,8 @@ def best_so_far(
     Parameters
     ----------
     accuracy
-        One number per trial, in the order in which they were made. The axis shows the upper part; a trial that lies
-        below it is an arrow at its lower edge.
+        One number per trial, in the order in which they were made; the first is trial 0. The axis shows the upper
+        part; a trial that lies below it is an arrow at its lower edge.
     random
         How many trials at the start were drawn at random; a dotted line ends them. None is drawn for 0.
     ylabel
@@ -93,7 +93,7 @@ def best_so_far(
         raise ValueError(f"accuracy must be a row of numbers without NaN, given {accuracy!r}")
     if not 0 <= random <= len(values):
         raise ValueError(f"random must lie between 0 and the number of trials, {len(values)}, given {random!r}")
-    number = np.arange(1, len(values) + 1)
+    number = np.arange(len(values))
     best = np.maximum.accumulate(values)
     high, middle = float(best[-1]), float(np.median(values))
     upper_half = max(high - middle, 0.02)
@@ -114,11 +114,11 @@ def best_so_far(
         )
     axis.step(number, best, where="post", color=PALETTE["orange"], linewidth=2, linestyle="-", label="best so far")
     if random:
-        axis.axvline(random + 0.5, color="black", linestyle=":", linewidth=1)
+        axis.axvline(random - 0.5, color="black", linestyle=":", linewidth=1)
         axis.annotate(
-            "drawn at random ", (random + 0.5, 0.02), xycoords=axis.get_xaxis_transform(), ha="right", fontsize=8
+            "drawn at random ", (random - 0.5, 0.02), xycoords=axis.get_xaxis_transform(), ha="right", fontsize=8
         )
-    axis.set(xlabel="trial", ylabel=ylabel, xlim=(0.5, len(values) + 0.5), ylim=(bottom, high + 0.1 * (high - bottom)))
+    axis.set(xlabel="trial", ylabel=ylabel, xlim=(-0.5, len(values) - 0.5), ylim=(bottom, high + 0.1 * (high - bottom)))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(fontsize=8, loc="best")
     return figure
