@@ -5,7 +5,7 @@ Sentences of the kind 'no difference seen' are not among them: they claim nothin
 
 from __future__ import annotations
 
-from course_utils.claim_checks import Claim, about, best, epochs_higher, higher, rising, similar
+from course_utils.claim_checks import Claim, about, at_least, best, epochs_higher, higher, rising, similar
 
 _OURS = "this course"
 
@@ -156,6 +156,20 @@ COURSE_CLAIMS = (
         _OURS,
         "normalization",
         higher("batch_norm", "standardized"),
+    ),
+    Claim(
+        "course-best-chosen",
+        "Settings chosen on the validation images are better than the default by 0.08.",
+        _OURS,
+        "best_chosen",
+        higher("chosen", "default", size=0.08),
+    ),
+    Claim(
+        "course-best-chosen-reaches",
+        "Settings chosen on the validation images reach the 0.906 that the post reports of its own combination.",
+        _OURS,
+        "best_chosen",
+        at_least(("chosen",), 0.906),
     ),
     Claim(
         "course-before-hidden",
