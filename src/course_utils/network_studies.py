@@ -107,8 +107,8 @@ ALEXNET_WITHOUT: dict[str, dict[str, Any]] = {
 # Half the paper's channels. A plain network has the parameters of its twin with shortcuts to the last one.
 DEEP: dict[str, Any] = {"model": "resnet_small", "width": 0.5, "shortcut": "zero_pad"}
 # Each arm has what the arms before it have. The last three have all of it, once three times as long, once with four
-# times the weights, once both. Half the width and float32, so that two cores without instructions for bfloat16 do it in
-# three hours. A run of the last arm is about half an hour for both of them.
+# times the weights, once both. Half the width and float32, so that two cores without instructions for bfloat16 can do
+# it: in about three hours, judged by a few timed steps, with half an hour on both cores for a run of the last arm.
 _ALL_STEPS: dict[str, Any] = {"loss": "smoothed_cross_entropy", "ema": 0.998}
 RECIPE_STEPS: dict[str, dict[str, Any]] = {
     "constant rate": {"schedule": "constant", "augment": "none"},

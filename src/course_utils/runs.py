@@ -54,7 +54,7 @@ DEFAULTS: dict[str, Any] = {
     "weight_decay": None,  # the optimizer's own
     "ema": 0.0,
     "precision": "float32",  # "tf32" and "bfloat16" are faster on a GPU; they are other runs, never mixed with these
-    "channels_last": False,  # faster for deep networks, also on a CPU; it rounds otherwise, so these are other runs too
+    "channels_last": False,  # may be faster for deep networks; it rounds otherwise, so these are other runs too
 }
 SPLITS = ("test", "validation")
 FIT_ARGUMENTS = (

@@ -245,8 +245,9 @@ def fit(
     precision
         ``"float32"``, ``"tf32"`` (CUDA) or ``"bfloat16"`` (autocast).
     channels_last
-        Keep images with their channels innermost: often faster for wide networks on CUDA, and for deep ones on a CPU.
-        PyTorch 2.14 was seen to crash with it on a CPU, in the backward pass of a ResNet that begins with 4 channels.
+        Keep images with their channels innermost: often faster for wide networks on CUDA; on a CPU it depends on
+        threads and width. There PyTorch 2.14 was seen to crash with it, in the backward pass of a ResNet that begins
+        with 4 channels.
     compile
         Pass the model through `torch.compile` first. It takes a minute and needs a C++ compiler.
     cuda_graph
