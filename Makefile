@@ -37,8 +37,8 @@ setup: $(READY) ## make .venv and install the course into it (the other targets 
 book: $(READY) ## build the book into _build/html and check that every page is there
 	@$(BIN)/python book/_tools/build.py
 
-test: book data ## build the book, fetch the data, run all tests and every notebook
-	@$(BIN)/python -m pytest --nbval || { echo "test: a test failed; the lines above name it." >&2; exit 1; }
+test: book data ## build the book, fetch the data, run all tests and every notebook, some side by side
+	@$(BIN)/python -m pytest --nbval -n auto --dist loadfile || { echo "test: a test failed; the lines above name it." >&2; exit 1; }
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyterlab --notebook-dir=notebooks

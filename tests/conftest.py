@@ -1,5 +1,6 @@
-"""What several test modules share: the repository's root, its files, its notebooks."""
+"""What several test modules share: the repository's root, its files, its notebooks, and how they run side by side."""
 
+import os
 import re
 import subprocess
 import tomllib
@@ -9,6 +10,11 @@ import browsing
 import build
 import pytest
 import yaml
+
+MOST_AT_ONCE = 4  # files tested side by side with `-n auto`; a notebook may need 2.5 GB
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    # Each worker, and each notebook that it runs, computes on its share of the cores. Set before torch is imported.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -68,8 +74,15 @@ def html() -> Path:
     return HTML
 
 
-def pytest_terminal_summary(terminalreporter, config) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A file a core, as far as memory allows."""
+    return min(MOST_AT_ONCE, os.cpu_count() or 1)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
     """Say how fast and how heavy the pages are, where they were looked at."""
-    if summary := config.stash.get(browsing.SUMMARY, None):
-        terminalreporter.section("the book in a browser")
-        terminalreporter.line(summary)
+    for report in terminalreporter.getreports("passed"):
+        if summary := dict(report.user_properties).get(browsing.SUMMARY):
+            terminalreporter.section("the book in a browser")
+            terminalreporter.line(summary)

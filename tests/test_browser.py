@@ -35,8 +35,8 @@ def browser() -> None:
 
 
 @pytest.fixture(scope="session")
-def visits(browser, html, request) -> dict[str, browsing.Visit]:
-    """Every page of the book, visited once; what was measured goes into `_build/browser.json` and the summary."""
+def visits(browser, html) -> dict[str, browsing.Visit]:
+    """Every page of the book, visited once; what was measured goes into `_build/browser.json`."""
     start = time.perf_counter()
     visits = browsing.look(html, NAMES)
     seconds = time.perf_counter() - start
@@ -45,16 +45,21 @@ def visits(browser, html, request) -> dict[str, browsing.Visit]:
         for visit in visits.values()
     }
     REPORT.write_text(json.dumps({"seconds": round(seconds, 1), "pages": measured}, indent=1), encoding="utf-8")
+    return visits
+
+
+def summary(visits: dict[str, browsing.Visit]) -> str:
+    """How fast and how heavy the pages are, in a line for the end of the run."""
     paints = {visit.first_paint: visit.page for visit in visits.values()}
     heaviest = max(visits.values(), key=lambda visit: visit.raw)
     packed = max(visits.values(), key=lambda visit: visit.gzipped)
-    request.config.stash[browsing.SUMMARY] = (
+    seconds = json.loads(REPORT.read_text(encoding="utf-8"))["seconds"]
+    return (
         f"{len(visits)} pages in {seconds:.0f} s; first contentful paint {statistics.median(paints):.0f} ms in the "
         f"median, {max(paints)} ms at most ({paints[max(paints)]}); heaviest without its pictures "
         f"{heaviest.raw / 1e6:.2f} MB ({heaviest.page}), gzipped {packed.gzipped / 1e6:.2f} MB ({packed.page}); "
         f"each page in {REPORT.relative_to(ROOT)}"
     )
-    return visits
 
 
 def found(visits: dict[str, browsing.Visit], what: str) -> dict[str, list[str]]:
@@ -79,7 +84,8 @@ def test_pages_are_light_enough(visits) -> None:
     assert heavy == {}
 
 
-def test_every_page_was_painted(visits) -> None:
+def test_every_page_was_painted(visits, record_property) -> None:
+    record_property(browsing.SUMMARY, summary(visits))
     assert [name for name, visit in visits.items() if visit.first_paint < 0] == []
 
 
