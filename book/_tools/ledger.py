@@ -14,6 +14,8 @@ PAGE = ROOT / "book" / "ledger.md"
 CHAPTERS = {  # study -> the chapter that tells it
     "before_lenet5": "05_before_lenet5",
     "lenet5": "06_lenet5_as_published",
+    "lenet5_diff": "06_lenet5_as_published",
+    "lenet5_sigmoid": "06_lenet5_as_published",
     "lr": "09_learning_rate",
     "optimizer": "09_learning_rate",
     "batch_size": "10_batch_size",
