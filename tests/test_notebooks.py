@@ -73,8 +73,10 @@ def figures(notebook: NotebookNode) -> Iterator[str]:
 
 
 def syntax(notebook: NotebookNode) -> Iterator[str]:
-    """Markdown that Colab can't read."""
+    """Markdown that Colab can't read, or that the book reads otherwise."""
     for text in markdown(notebook):
+        for found in re.findall(r"^ {0,3}(?:%|\+\+\+).*", text, re.MULTILINE):
+            yield f"a line that the book takes for a comment or a break, and drops: {found}"
         for found in re.findall(r"^\s*(?:`{3,}|:{3,})\{[\w-]+\}|\{[\w:-]+\}`[^`]+`|^\([\w-]+\)=$", text, re.MULTILINE):
             yield f"MyST-only syntax: {found}"
         for paragraph in re.split(r"\n\s*\n", text):
@@ -272,6 +274,7 @@ BROKEN = [
     (syntax, nbformat.v4.new_markdown_cell("```{note}\nx\n```")),
     (syntax, nbformat.v4.new_markdown_cell("see {cite}`x`")),
     (syntax, nbformat.v4.new_markdown_cell("the logits $z = W h\n+ b$ are")),
+    (syntax, nbformat.v4.new_markdown_cell("it is right in 79.7\n%. Why?")),
     (syntax, nbformat.v4.new_markdown_cell("![x](y.png)")),
     (comparison, code(tags=["nbval-ignore-output"])),
     (comparison, code("# NBVAL_IGNORE_OUTPUT because it differs")),
