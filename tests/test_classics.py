@@ -396,6 +396,14 @@ def test_resnet_18_for_small_images():
     assert "pool1" not in dict(model.named_children())
 
 
+def test_a_pooled_stem_leaves_the_weights_and_a_fourth_of_the_arithmetic():
+    whole, pooled = (resnet(small=True, stem=stem) for stem in ("small", "pooled"))
+    assert parameters(pooled) == parameters(whole)
+    table, quarter = (layer_table(model, (1, 28, 28)) for model in (whole, pooled))
+    assert 3.5 < table.macs.sum() / quarter.macs.sum() < 4
+    assert pooled.pool1(torch.zeros(1, 16, 28, 28)).shape == (1, 16, 14, 14)
+
+
 # Residual blocks
 
 
@@ -508,6 +516,7 @@ VARIANTS = SMALL | {
     "resnet_preactivation": partial(resnet, small=True, depth=8, preactivation=True),
     "resnet_plain_preactivation": partial(resnet, small=True, depth=8, preactivation=True, shortcut="none"),
     "resnet_bottleneck": partial(resnet, small=True, depth=11, bottleneck=True),
+    "resnet_pooled": partial(resnet, small=True, depth=8, stem="pooled", width=2.0),
     "resnet_18": partial(resnet, depth=18, stem="small", width=0.125, in_channels=1, classes=10, image_size=28),
 }
 
@@ -690,7 +699,7 @@ def test_numbers_out_of_range_are_refused(name):
             dict(shortcut="identity"),
             "shortcut 'identity' is not known; allowed: 'projection', 'zero_pad', 'none'",
         ),
-        (resnet, dict(stem="tiny"), "stem 'tiny' is not known; allowed: 'imagenet', 'small'"),
+        (resnet, dict(stem="tiny"), "stem 'tiny' is not known; allowed: 'imagenet', 'small', 'pooled'"),
         (resnet, dict(zero_init=True, preactivation=True), "zero_init needs blocks that end on a normalization"),
         (alexnet, dict(version="caffe"), "version 'caffe' is not known; allowed: 'torchvision', 'paper'"),
         (alexnet, dict(activation="step"), "activation 'step' is not known"),

@@ -6,6 +6,7 @@ image is changed in its own way.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -44,4 +45,5 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor] | None] = {
     "none": None,
     "flip": flip,
     "crop_flip": crop_and_flip,
+    "crop1_flip": functools.partial(crop_and_flip, margin=1),
 }

@@ -121,19 +121,26 @@ ALEXNET_WITHOUT: dict[str, dict[str, Any]] = {
 }
 # Half the paper's channels. A plain network has the parameters of its twin with shortcuts to the last one.
 DEEP: dict[str, Any] = {"model": "resnet_small", "width": 0.5, "shortcut": "zero_pad"}
-# Each arm has what the arms before it have. The last three have all of it, once three times as long, once with four
-# times the weights, once both. Half the width and float32, so that two cores without instructions for bfloat16 can do
-# it: in about three hours, judged by a few timed steps, with half an hour on both cores for a run of the last arm.
-_ALL_STEPS: dict[str, Any] = {"loss": "smoothed_cross_entropy", "ema": 0.998}
+# Each arm has what the arms before it have, as far as "averaged weights"; those after it stand on that one. The
+# constant rate is the mean of the one-cycle rate. Maps of half the side and float32, so that two cores can do it: a run
+# of the last arm takes them less than half an hour.
+_MIRRORED: dict[str, Any] = {"augment": "flip"}
+_SMOOTHED: dict[str, Any] = {**_MIRRORED, "loss": "smoothed_cross_entropy"}
+_ALL_STEPS: dict[str, Any] = {**_SMOOTHED, "ema": 0.998}
+_SHIFTED: dict[str, Any] = {"augment": "crop1_flip"}
+_LONG: dict[str, Any] = {"epochs": 18}
+_WIDE: dict[str, Any] = {"width": 2.0}
 RECIPE_STEPS: dict[str, dict[str, Any]] = {
-    "constant rate": {"schedule": "constant", "augment": "none"},
-    "one-cycle": {"augment": "none"},
-    "crop and flip": {},
-    "smoothed labels": {"loss": "smoothed_cross_entropy"},
+    "constant rate": {"schedule": "constant", "lr": 0.1},
+    "one-cycle": {},
+    "mirror images": _MIRRORED,
+    "smoothed labels": _SMOOTHED,
     "averaged weights": _ALL_STEPS,
-    "three times as long": {**_ALL_STEPS, "epochs": 24},
-    "twice as wide": {**_ALL_STEPS, "width": 1.0},
-    "longer and wider": {**_ALL_STEPS, "epochs": 24, "width": 1.0},
+    "shifted": _ALL_STEPS | _SHIFTED,
+    "long": _ALL_STEPS | _LONG,
+    "wide": _ALL_STEPS | _WIDE,
+    "long, shifted": _ALL_STEPS | _LONG | _SHIFTED,
+    "long, shifted, wide": _ALL_STEPS | _LONG | _SHIFTED | _WIDE,
 }
 LADDER_LRS = (0.03, 0.1, 0.3)
 # Chosen by `ladder_lr`; a test compares them with its results.
@@ -199,9 +206,12 @@ NETWORK_STUDIES += [
         RECIPE_STEPS,
         base={
             **RECIPE,
-            "epochs": 8,
+            "epochs": 6,
+            "lr": 0.2,
+            "augment": "none",
             "model": "resnet_small",
-            "width": 0.5,
+            "depth": 8,
+            "stem": "pooled",
             "precision": "float32",
             "channels_last": True,
         },

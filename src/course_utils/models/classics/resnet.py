@@ -17,7 +17,8 @@ CHANNELS = (64, 128, 256, 512)
 SMALL_CHANNELS = (16, 32, 64)  # section 4.2, for CIFAR-10
 EXPANSION = 4  # a bottleneck gives four times the channels that it computes with
 SHORTCUTS = ("projection", "zero_pad", "none")
-STEMS = {"imagenet": (7, 2), "small": (3, 1)}  # kernel and stride of the first convolution
+# Kernel and stride of the first convolution, and whether a pooling follows.
+STEMS = {"imagenet": (7, 2, True), "small": (3, 1, False), "pooled": (3, 1, True)}
 
 
 class ZeroPadShortcut(nn.Module):
@@ -186,8 +187,9 @@ def resnet(
         A bottleneck halves the map in its first 1 x 1 convolution, as in the paper, rather than in its 3 x 3, as in
         torchvision.
     stem
-        "imagenet" (7 x 7 with stride 2, then pooling: a fourth of each side is left) or "small" (3 x 3 with stride
-        1). By `small` unless given; ``depth=18, stem="small"`` is the ResNet-18 that people use on CIFAR-10.
+        "imagenet" (7 x 7 with stride 2, then pooling: a fourth of each side is left), "small" (3 x 3 with stride 1) or
+        "pooled" (3 x 3 with stride 1, then pooling: half of each side is left, and about a fourth of the arithmetic).
+        By `small` unless given; ``depth=18, stem="small"`` is the ResNet-18 that people use on CIFAR-10.
     zero_init
         Start with the last normalization of each block at zero, so that the block is the identity at first (Goyal et
         al. 2017). Not with `preactivation`, whose blocks end on a convolution.
@@ -215,7 +217,7 @@ def resnet(
     choose(dict.fromkeys(SHORTCUTS), shortcut, "shortcut")
     if stem is None:
         stem = "small" if small else "imagenet"
-    kernel, stride = choose(STEMS, stem, "stem")
+    kernel, stride, pooled = choose(STEMS, stem, "stem")
     if zero_init and preactivation:
         raise ValueError("zero_init needs blocks that end on a normalization, which those of preactivation do not")
     channels_in, count, size = image_settings(small, in_channels, classes, image_size)
@@ -225,7 +227,7 @@ def resnet(
     layers["conv1"] = nn.Conv2d(channels_in, channels[0], kernel, stride, padding=kernel // 2, bias=False)
     if not preactivation:
         layers["norm1"], layers["activation1"] = nn.BatchNorm2d(channels[0]), nn.ReLU()
-    if stem == "imagenet":
+    if pooled:
         layers["pool1"] = nn.MaxPool2d(3, stride=2, padding=1)
     features = channels[0]
     for stage, (number_of_blocks, c) in enumerate(zip(blocks, channels, strict=True), 1):
