@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from course_utils.augment import AUGMENTATIONS, crop_and_flip, flip
+from course_utils.augment import AUGMENTATIONS, flip
 from course_utils.data import Batches, Split
 
 
@@ -14,11 +14,12 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_each_image_is_shifted_and_flipped_in_its_own_way() -> None:
-    images, margin = numbered(), 2
+@pytest.mark.parametrize(("name", "margin"), [("crop_flip", 2), ("crop1_flip", 1)])
+def test_each_image_is_shifted_and_flipped_in_its_own_way(name, margin) -> None:
+    images = numbered()
     padded = torch.nn.functional.pad(images, [margin] * 4)
     seen = set()
-    for image, changed in zip(padded, crop_and_flip(images, generator()), strict=True):
+    for image, changed in zip(padded, AUGMENTATIONS[name](images, generator()), strict=True):
         ways = [
             (down, right, mirrored)
             for down in range(2 * margin + 1)
@@ -49,7 +50,7 @@ def test_flip_mirrors_about_half_of_the_images_and_moves_nothing() -> None:
     assert 160 < sum(mirrored) < 240
 
 
-@pytest.mark.parametrize("name", ["flip", "crop_flip"])
+@pytest.mark.parametrize("name", sorted(AUGMENTATIONS.keys() - {"none"}))
 def test_type_shape_and_input_stay_and_the_generator_decides(name) -> None:
     images = torch.randint(0, 256, (8, 1, 28, 28), dtype=torch.uint8, generator=generator(1))
     before = images.clone()
