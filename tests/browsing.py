@@ -63,8 +63,9 @@ SIDEWAYS = """() => {
     element => element.getBoundingClientRect().right > window.innerWidth + 1 && !boxed(element));
   return [`${over} px`, ...wide.slice(0, 3).map(element => `${element.tagName}.${element.className}`)];
 }"""
-# Contrast is by far the dearest rule. It depends on a text's color, size, weight and on what lies behind it, so one
-# text of each kind is enough, and a page of highlighted code has few kinds.
+# Two rules look at colors and take most of the time. What they say of a text depends on its color, size and weight and
+# on what lies behind it; of a link also on the text around it. So one of each kind is enough, and a page of highlighted
+# code has few kinds.
 ONE_OF_EACH = r"""() => {
   document.querySelectorAll('[data-one]').forEach(element => element.removeAttribute('data-one'));
   const seen = new Set(), behind = new Map();
@@ -77,13 +78,23 @@ ONE_OF_EACH = r"""() => {
     }
     return behind.get(element);
   };
+  const looks = element => {
+    const style = getComputedStyle(element);
+    return [style.color, style.fontSize, style.fontWeight, style.textShadow, backs(element)].join('|');
+  };
+  const around = link => {
+    let block = link.parentElement;
+    while (getComputedStyle(block).display.startsWith('inline')) block = block.parentElement;
+    const line = getComputedStyle(link).textDecorationLine;
+    return [line, looks(block), block.textContent.trim() == link.textContent.trim()].join('|');
+  };
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
+    const element = walker.currentNode.parentElement, link = element.closest('a');
     if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
-    const style = getComputedStyle(element);
-    const kind = [style.color, style.fontSize, style.fontWeight, style.textShadow, backs(element)].join('|');
-    if (!seen.has(kind)) element.dataset.one = seen.add(kind).size;
+    const kind = looks(element) + (link ? around(link) : '');
+    if (seen.has(kind)) continue;
+    (link || element).dataset.one = element.dataset.one = seen.add(kind).size;
   }
   return seen.size;
 }"""
@@ -93,10 +104,10 @@ AXE = """async ([context, options]) => (await axe.run(context, options)).violati
     + ` (${violation.nodes.length})`)"""
 # Without `preload`, which asks for every style sheet once more, by addresses that are wrong for imported ones.
 OPTIONS = {"resultTypes": ["violations"], "preload": False}
-ALL_BUT_CONTRAST = [{"exclude": []}, OPTIONS | {"rules": {"color-contrast": {"enabled": False}}}]
-CONTRAST = [{"include": [["[data-one]"]]}, OPTIONS | {"runOnly": ["color-contrast"]}]
-# Dark mode changes colors and nothing else, so only the rules that look at colors can come out otherwise.
-LINKS = [{"exclude": []}, OPTIONS | {"runOnly": ["link-in-text-block"]}]
+BY_COLOR = ["color-contrast", "link-in-text-block"]
+ALL_BUT_COLOR = [{"exclude": []}, OPTIONS | {"rules": {rule: {"enabled": False} for rule in BY_COLOR}}]
+# Dark mode changes colors and nothing else, so only these rules can come out otherwise.
+COLOR = [{"include": [["[data-one]"]]}, OPTIONS | {"runOnly": BY_COLOR}]
 
 
 @dataclass
@@ -183,14 +194,14 @@ async def _look(context, base: str, folder: Path, name: str) -> Visit:
     for key, value in (await page.evaluate(LOOK)).items():
         setattr(visit, key, value)
     await page.evaluate(AXE_SCRIPT)
-    visit.light = await page.evaluate(AXE, ALL_BUT_CONTRAST)
+    visit.light = await page.evaluate(AXE, ALL_BUT_COLOR)
     await page.evaluate(ONE_OF_EACH)
-    visit.light += await page.evaluate(AXE, CONTRAST)
+    visit.light += await page.evaluate(AXE, COLOR)
     await page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     await page.wait_for_function("(document.documentElement.dataset.theme || 'dark') == 'dark'", timeout=10_000)
     await page.wait_for_timeout(250)
     await page.evaluate(ONE_OF_EACH)
-    visit.dark = await page.evaluate(AXE, CONTRAST) + await page.evaluate(AXE, LINKS)
+    visit.dark = await page.evaluate(AXE, COLOR)
     await page.set_viewport_size(PHONE)
     visit.sideways = await page.evaluate(SIDEWAYS)
     await page.close()
