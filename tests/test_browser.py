@@ -73,6 +73,24 @@ def test_no_page_has(what, visits) -> None:
     assert found(visits, what) == {}
 
 
+def test_faults_of_color_are_found(browser, tmp_path) -> None:
+    """Though of texts and links that look alike only one is tried."""
+    page = """<!doctype html><html lang="en"><title>A page</title><meta name="viewport" content="width=device-width">
+      <style>body {{ background: #fff; color: #000 }} a {{ color: #00e; {line} }} .pale {{ color: {pale} }}</style>
+      <main><h1>A page</h1><p>A text with <a href="#">a link</a> in it.</p><p><a href="#">A link alone.</a></p>
+      <p>A text with <a href="#"><code>code</code></a> in it.</p><p class="pale">A pale text.</p></main></html>"""
+    faults = {
+        "good.html": ("", "#000", []),
+        "links.html": ("text-decoration: none", "#000", ["link-in-text-block"]),
+        "pale.html": ("", "#ccc", ["color-contrast"]),
+    }
+    for name, (line, pale, _) in faults.items():
+        (tmp_path / name).write_text(page.format(line=line, pale=pale), encoding="utf-8")
+    for name, visit in browsing.look(tmp_path, faults).items():
+        for violations in (visit.light, visit.dark):
+            assert [violation.split(":")[0] for violation in violations] == faults[name][2], violations
+
+
 def test_formulas_are_there_to_be_set(visits) -> None:
     assert sum(visit.formulas for visit in visits.values()) > len(visits)
 
