@@ -129,6 +129,7 @@ _SMOOTHED: dict[str, Any] = {**_MIRRORED, "loss": "smoothed_cross_entropy"}
 _ALL_STEPS: dict[str, Any] = {**_SMOOTHED, "ema": 0.998}
 _SHIFTED: dict[str, Any] = {"augment": "crop1_flip"}
 _LONG: dict[str, Any] = {"epochs": 18}
+_WIDE: dict[str, Any] = {"width": 2.0}
 RECIPE_STEPS: dict[str, dict[str, Any]] = {
     "constant rate": {"schedule": "constant", "lr": 0.1},
     "one-cycle": {},
@@ -138,7 +139,8 @@ RECIPE_STEPS: dict[str, dict[str, Any]] = {
     "shifted": _ALL_STEPS | _SHIFTED,
     "long": _ALL_STEPS | _LONG,
     "long, shifted": _ALL_STEPS | _LONG | _SHIFTED,
-    "long, shifted, wide": _ALL_STEPS | _LONG | _SHIFTED | {"width": 2.0},
+    "long, wide": _ALL_STEPS | _LONG | _WIDE,
+    "long, shifted, wide": _ALL_STEPS | _LONG | _SHIFTED | _WIDE,
 }
 LADDER_LRS = (0.03, 0.1, 0.3)
 # Chosen by `ladder_lr`; a test compares them with its results.
