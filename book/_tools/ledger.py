@@ -33,6 +33,7 @@ CHAPTERS = {  # study -> the chapter that tells it
     "schedule": "09_learning_rate",
     "initialization": "12_activation_and_pooling",
     "degradation": "20_resnet",
+    "recipe": "21_resnet_in_practice",
     "ladder": "22_ladder",
     "best": "14_best_combination",
     "best_chosen": "14_best_combination",

@@ -396,6 +396,34 @@ COURSE_CLAIMS = (
         higher("ResNet", "ConvNeXt"),
     ),
     Claim(
+        "course-recipe-one-cycle",
+        "In six passes a one-cycle rate is better than a constant rate with the same mean.",
+        _OURS,
+        "recipe",
+        higher("one-cycle", "constant rate"),
+    ),
+    Claim(
+        "course-recipe-long",
+        "Eighteen passes are better than six.",
+        _OURS,
+        "recipe",
+        higher("long", "averaged weights"),
+    ),
+    Claim(
+        "course-recipe-long-wide",
+        "Three times the passes and twice the channels together bring a point at least.",
+        _OURS,
+        "recipe",
+        higher("long, wide", "averaged weights", size=0.02),  # `higher` asks for half of the size
+    ),
+    Claim(
+        "course-recipe-shifts",
+        "With 18 passes and twice the channels shifts change the accuracy by less than 0.01.",
+        _OURS,
+        "recipe",
+        similar("long, shifted, wide", "long, wide"),
+    ),
+    Claim(
         "course-best-fails",
         "Lr 1.2 at batch 8, and lr 1.4 at batch 16, with ReLU after the convolutions are worse than the default.",
         _OURS,
